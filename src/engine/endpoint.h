@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An endpoint: the party attached to a port, reduced to what the engine needs of
+ * it: a CSB, a kick per ring, an interrupt per ring. A VM's device and a host
+ * process look alike from here on.
+ *
+ * Ring numbers count TX rings first, then RX rings, as the CSB and the kick
+ * registers do. All functions may be called from any one thread at a time per
+ * port (the worker that watches the VM's socket, or the control thread).
+ */
+#ifndef PTNET_ENGINE_ENDPOINT_H
+#define PTNET_ENGINE_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <net/netmap.h>
+
+struct port;
+
+struct endpoint_csb {
+	struct nm_csb_atok *atok; /* one entry per ring; untrusted, stays the caller's */
+	struct nm_csb_ktoa *ktoa;
+	/*
+	 * The driver knows our extension: it executes a full barrier between
+	 * storing head and loading kern_need_kick, and reads ring_fault.
+	 */
+	bool extension;
+};
+
+/*
+ * CREATE (spec/ptnet-device.md section 6.2): writes the port's positions into the
+ * CSB, clears faults and starts all rings. Nothing happens if they run already.
+ * The CSB must stay mapped until endpoint_stop() returns.
+ */
+void endpoint_start(struct port *port, const struct endpoint_csb *csb);
+
+/*
+ * DELETE: when it returns nobody touches the CSB any more. Positions are kept:
+ * slots that the guest had published and the daemon not yet seen are given up.
+ * Idempotent.
+ */
+void endpoint_stop(struct port *port);
+
+/*
+ * The owner is gone or was reset: gives a port that stands alone (VALE) fresh
+ * rings with distinct buffers, so that what a crash left behind does not reach
+ * the next owner. A pipe end keeps its state (spec/ports.md section 3.3). Only
+ * while stopped.
+ */
+void endpoint_reset(struct port *port);
+
+bool endpoint_running(const struct port *port);
+
+/* The guest kicked @ring. Numbers that name no ring are counted and ignored. */
+void endpoint_kick(struct port *port, unsigned ring);
+
+/*
+ * Sets the eventfd that interrupts the owner for @ring, -1 for none. Takes the
+ * descriptor over and closes the one before. -EINVAL: no such ring (@eventfd is
+ * then still the caller's).
+ */
+int endpoint_set_interrupt(struct port *port, unsigned ring, int eventfd);
+
+#endif

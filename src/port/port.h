@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port: rings in a memory region, and a type that moves packets between them
+ * (vale, pipe, null). Ports know nothing of who is attached to them.
+ */
+#ifndef PTNET_PORT_PORT_H
+#define PTNET_PORT_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ptnet/registers.h>
+
+#include "log/error.h"
+#include "log/log.h"
+#include "memory/region.h"
+#include "ring/kring.h"
+
+#define PORT_NAME_SIZE NETMAP_REQ_IFNAMSIZ
+
+#define PORT_DEFAULT_SLOTS 1024
+#define PORT_MIN_SLOTS     64 /* fewer cannot hold a 64 KB frame in 2 KB buffers */
+
+/* What a run of a ring ended with. */
+enum port_work {
+	PORT_MORE,    /* the budget ran out: run it again */
+	PORT_DRY,     /* nothing left to do until a kick */
+	PORT_STOPPED, /* the ring is not running */
+};
+
+struct port;
+
+/* The verbs of a port type. */
+struct port_ops {
+	const char *type;
+
+	/*
+	 * Moves at most about @budget slots (a packet is never cut) for @kring,
+	 * whose lock the caller holds and which is running. Worker thread.
+	 */
+	enum port_work (*run)(struct kring *kring, unsigned budget);
+
+	/*
+	 * Looks, without a lock or a store, whether run() would find something. A
+	 * wrong answer costs time only. Worker thread.
+	 */
+	bool (*pending)(const struct kring *kring);
+
+	/*
+	 * Enables the kicks on which progress of @kring depends, then looks again:
+	 * true if there is work after all (kicks are then disabled again). Caller
+	 * holds @kring's lock.
+	 */
+	bool (*enable_kicks)(struct kring *kring);
+
+	/* The ring to run when the owner of @kring kicks it; NULL: none. */
+	struct kring *(*kicked)(struct kring *kring);
+
+	/* Gives the port fresh rings after its owner left; NULL: it keeps them. */
+	void (*reset)(struct port *port);
+
+	/* Leaves switch or peer. Control thread; no ring of the port runs. */
+	void (*detach)(struct port *port);
+};
+
+struct port_config {
+	char name[PORT_NAME_SIZE];
+	uint32_t rings;  /* ring pairs; 0: 1; at most 16 */
+	uint32_t slots;  /* per ring; 0: 1024 */
+	uint8_t mac[6];  /* reported to guests; all zero: made from the name, locally administered */
+};
+
+struct port {
+	const struct port_ops *ops;
+	char name[PORT_NAME_SIZE];
+	uint8_t mac[6];
+	uint32_t tx_rings, rx_rings;
+	uint32_t tx_slots, rx_slots;
+	uint32_t max_frame;    /* bytes, Ethernet header included */
+	uint32_t vnet_hdr_len; /* 0, 10 or 12; only 0 until offloads come */
+
+	struct region *region;
+	uint32_t if_index;     /* our netmap_if in the region */
+	uint64_t nifp_offset;
+	int32_t csb_index;     /* CSB page in the region; -1: none left, no extension */
+	uint64_t csb_gh_offset, csb_hg_offset;
+
+	struct kring *rings;   /* tx_rings TX rings, then rx_rings RX rings */
+	bool running;          /* an endpoint has started the rings */
+	_Atomic uint64_t bad_kicks;
+	struct log_limit log_limit; /* for lines that the port's owner can cause */
+	void *type_private;    /* the port type's own */
+};
+
+static inline unsigned port_num_rings(const struct port *port)
+{
+	return port->tx_rings + port->rx_rings;
+}
+
+static inline struct kring *port_tx(const struct port *port, unsigned index)
+{
+	return &port->rings[index];
+}
+
+static inline struct kring *port_rx(const struct port *port, unsigned index)
+{
+	return &port->rings[port->tx_rings + index];
+}
+
+/*
+ * The steps that every port type shares. port_init() checks @config (-EINVAL with
+ * the limit in the text), takes a reference on @region and allocates netmap_if,
+ * rings and CSB page; buffers are the type's business (port_fill_rings()).
+ * On failure nothing is held. Control thread.
+ */
+int port_init(struct port *port, const struct port_ops *ops, const struct port_config *config,
+	      struct region *region, struct error *error);
+/* Frees rings and netmap_if and drops the region; not the port itself. */
+void port_fini(struct port *port);
+
+/* Detaches the port, frees it and everything it holds. The engine must have let go. */
+void port_destroy(struct port *port);
+
+#endif
