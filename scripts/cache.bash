@@ -23,26 +23,21 @@ cache_dir() {
 
 # cache_fill ENTRY COMMAND...: unless ENTRY is there, run COMMAND with a new folder as its last
 # argument and keep that folder as ENTRY. Two clones that ask at once do the work once.
-# COMMAND's failure is returned and leaves nothing behind.
+# A failing COMMAND ends the script and leaves nothing behind. That is set -e at work, so this must
+# not be called from a condition, where bash takes no notice of it.
 cache_fill() {
-    local entry=$1 status=0
+    local entry=$1
     shift
-    [ -d "$entry" ] && return 0
+    if [ -d "$entry" ]; then return; fi
     (
         flock 9
-        [ -d "$entry" ] && exit 0
+        if [ -d "$entry" ]; then exit 0; fi
         rm -rf "$entry.part"
         mkdir "$entry.part"
         trap 'rm -rf "$entry.part"' EXIT
-        # Called from a condition, a function runs on after a failure: hence a shell of its own that doesn't.
-        set +e
-        (set -e; "$@" "$entry.part")
-        status=$?
-        set -e
-        [ "$status" -eq 0 ] || exit "$status"
-        # apt and mktemp make folders that only their owner may enter; the cache is for everyone.
+        "$@" "$entry.part"
+        # Some fillers need the folder writable for another user meanwhile.
         chmod 755 "$entry.part"
         mv "$entry.part" "$entry"
-    ) 9>"$entry.lock" || status=$?
-    return "$status"
+    ) 9>"$entry.lock"
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VALE: a learning Ethernet switch between ports that each have a region of their
+ * own; packets are copied from the sender's buffers to the receiver's
+ * (spec/ports.md section 2; where we differ from netmap: docs/vale.md).
+ *
+ * All functions: control thread.
+ */
+#ifndef PTNET_PORT_VALE_H
+#define PTNET_PORT_VALE_H
+
+#include <stdint.h>
+
+#include "port/port.h"
+
+#define VALE_MAX_PORTS           254
+#define VALE_NAME_SIZE           16 /* "vale" + identifier, with NUL */
+#define VALE_DEFAULT_AGEING_S    300
+#define VALE_DEFAULT_MAC_LIMIT   1024
+
+struct vale;
+struct engine;
+
+struct vale_config {
+	char name[VALE_NAME_SIZE]; /* "vale" followed by letters, digits and '_' */
+	uint32_t ageing_s;         /* seconds until an address is forgotten; 0: 300 */
+	uint32_t mac_limit;        /* addresses learnt per port; 0: 1024 */
+};
+
+/* -EINVAL: malformed name; -ENOMEM. */
+int vale_create(struct vale **vale, struct engine *engine, const struct vale_config *config,
+		struct error *error);
+/* -EBUSY while it has ports. */
+int vale_destroy(struct vale *vale, struct error *error);
+
+const char *vale_name(const struct vale *vale);
+unsigned vale_num_ports(const struct vale *vale);
+uint32_t vale_ageing_s(const struct vale *vale);
+
+/* An entry of the address table, for showing. */
+struct vale_mac {
+	uint8_t mac[6];
+	uint8_t port_index;
+	uint32_t age_s;
+};
+/* Fills at most @capacity entries, returns how many there are. */
+unsigned vale_macs(struct vale *vale, struct vale_mac *macs, unsigned capacity);
+/* NULL if there is no port at this index. */
+struct port *vale_port(const struct vale *vale, unsigned index);
+unsigned vale_port_index(const struct port *port);
+
+/*
+ * Creates a port on the switch; its rings are not yet with the engine.
+ * -EINVAL (configuration), -EEXIST (name), -ENOSPC (254 ports), -ENOMEM.
+ * The port is freed with port_destroy().
+ */
+int vale_port_create(struct port **port, struct vale *vale, const struct port_config *config,
+		     struct region *region, struct error *error);
+
+/* True for ports that vale_port_create() made; *vale is their switch. */
+bool port_is_vale(const struct port *port, struct vale **vale);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A kring: the daemon's view of one ring. The shared ring and its CSB entry can
+ * be written by the other side at any time, so positions, geometry and state
+ * live here, and the functions below are the only ones that read what the other
+ * side writes: each word once, into a private copy that is checked before use.
+ *
+ * This is the daemon's half of the CSB protocol (spec/ptnet-device.md section 7);
+ * the guest's half is ptnet/csb.h; tests/model proves both.
+ *
+ * Locking: `lock` is held by whoever runs the ring or delivers into it. A TX
+ * ring's lock may be held while an RX ring's is taken, never the reverse, and
+ * never two of the same direction.
+ */
+#ifndef PTNET_RING_KRING_H
+#define PTNET_RING_KRING_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ptnet/csb.h>
+
+#include "memory/region.h"
+#include "ring/counters.h"
+
+struct port;
+struct worker;
+
+enum kring_state {
+	KRING_STOPPED, /* no endpoint: atok and ktoa are NULL */
+	KRING_RUNNING,
+	KRING_FAULTED, /* the owner wrote a bad value; until endpoint_start() */
+};
+
+enum kring_dir { KRING_TX = NETMAP_SLOT_TX, KRING_RX = NETMAP_SLOT_RX };
+
+struct kring {
+	/* Constant while the port lives. */
+	struct port *port;
+	struct netmap_slot *slots; /* shared memory */
+	char *buf_base;            /* buffer 0 */
+	uint32_t buf_size;
+	uint32_t buf_total;
+	uint32_t num_slots;
+	uint16_t index; /* in its direction */
+	uint8_t dir;
+	uint32_t ring_object; /* in the region's ring pool */
+	struct netmap_ring *ring; /* shared memory */
+	struct kring *peer;   /* pipe: the coupled ring of the other end; under lock */
+
+	/* The rest is under lock. */
+	pthread_mutex_t lock;
+	enum kring_state state;
+	bool extension;
+	enum ptnet_ring_fault fault;
+	uint32_t hwcur;  /* first slot not yet taken from the owner */
+	uint32_t hwtail; /* first slot that is not the owner's */
+	uint32_t head;   /* last accepted values of the owner's */
+	uint32_t cur;
+	uint32_t reported_hwtail; /* hwtail in the CSB */
+	struct nm_csb_atok *atok;
+	struct ptnet_csb_ktoa *ktoa;
+	int interrupt_fd;
+	struct ring_counters counters;
+
+	/* The engine's (src/engine/worker.c). */
+	struct worker *worker;
+	_Atomic uint32_t sched_state;
+	struct kring *sched_next;
+	_Atomic(struct kring *) inbox_next;
+	uint64_t sched_deadline_ns;
+	uint64_t idle_since_ns;
+	unsigned rechecks_left;
+	/* Makes the ring run soon; set by the engine, any thread. NULL: no engine. */
+	void (*wake)(struct kring *kring);
+} __attribute__((aligned(128)));
+
+static inline uint32_t ring_next(uint32_t num_slots, uint32_t index)
+{
+	return index + 1 == num_slots ? 0 : index + 1;
+}
+
+static inline uint32_t ring_prev(uint32_t num_slots, uint32_t index)
+{
+	return index == 0 ? num_slots - 1 : index - 1;
+}
+
+/* Slots from @from up to, not including, @to. */
+static inline uint32_t ring_distance(uint32_t num_slots, uint32_t from, uint32_t to)
+{
+	return to >= from ? to - from : to + num_slots - from;
+}
+
+/* @count at most @num_slots. */
+static inline uint32_t ring_advance(uint32_t num_slots, uint32_t index, uint32_t count)
+{
+	uint32_t sum = index + count;
+
+	return sum >= num_slots ? sum - num_slots : sum;
+}
+
+/* Everything below: caller holds kring->lock, unless it says otherwise. */
+
+/*
+ * Reads the owner's head and cur once and accepts them if
+ * hwcur <= head <= cur <= hwtail, circularly. False: they are bad, and the ring
+ * is stopped, or it was not running.
+ */
+bool kring_pull(struct kring *kring);
+
+/* Unaccepted head as it stands in the CSB; no checks: only fit to compare. */
+static inline uint32_t kring_peek_head(const struct kring *kring)
+{
+	return PTNET_LOAD_RELAXED(&kring->atok->head);
+}
+
+/*
+ * Publishes hwcur and hwtail to the owner and interrupts it if hwtail moved and
+ * it asked for that.
+ */
+void kring_push(struct kring *kring);
+
+/* Tells the owner whether we want a kick. No barrier: see kring_full_barrier(). */
+static inline void kring_set_need_kick(struct kring *kring, bool need)
+{
+	PTNET_STORE_RELAXED(&kring->ktoa->kern_need_kick, need ? 1 : 0);
+}
+
+/* After kring_set_need_kick(true), before looking at head again. */
+static inline void kring_full_barrier(void)
+{
+	PTNET_FULL_BARRIER(); /* pairs with the guest's in ptnet_csb_must_kick() */
+}
+
+/* Stops the ring for a bad value: counts, tells log and owner. */
+void kring_fault(struct kring *kring, enum ptnet_ring_fault fault, uint32_t value);
+
+/* Words for a fault, as logs and `ptnetctl` show them. Any thread. */
+const char *kring_fault_name(enum ptnet_ring_fault fault);
+const char *kring_state_name(enum kring_state state);
+
+/* Starts and stops; see engine/endpoint.h for what they promise. */
+void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa,
+		 bool extension);
+void kring_stop(struct kring *kring);
+
+/* Reads a slot in the shared ring exactly once. */
+static inline struct netmap_slot kring_load_slot(const struct kring *kring, uint32_t index)
+{
+	const uint64_t *words = (const uint64_t *)&kring->slots[index];
+	union {
+		uint64_t words[2];
+		struct netmap_slot slot;
+	} copy;
+
+	copy.words[0] = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+	copy.words[1] = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+	return copy.slot;
+}
+
+static inline void kring_store_slot(struct kring *kring, uint32_t index, struct netmap_slot slot)
+{
+	uint64_t *words = (uint64_t *)&kring->slots[index];
+	union {
+		struct netmap_slot slot;
+		uint64_t words[2];
+	} copy = {.slot = slot};
+
+	__atomic_store_n(&words[0], copy.words[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&words[1], copy.words[1], __ATOMIC_RELAXED);
+}
+
+/* The one check of a slot's buffer: index and length inside the region's pool. */
+static inline bool kring_slot_valid(const struct kring *kring, struct netmap_slot slot)
+{
+	return slot.buf_idx >= REGION_FIRST_BUF && slot.buf_idx < kring->buf_total &&
+	       slot.len <= kring->buf_size;
+}
+
+/* Of a slot that kring_slot_valid() accepted. */
+static inline char *kring_buf(const struct kring *kring, struct netmap_slot slot)
+{
+	return kring->buf_base + (size_t)slot.buf_idx * kring->buf_size;
+}
+
+#endif
