@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Sourced by the scripts beside it: where downloads are kept, and how to fill that place only once.
 #
 # What these scripts download is large, the same for every clone and never edited, so it lives outside
