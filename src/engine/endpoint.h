@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <net/netmap.h>
+#include <ptnet/csb.h>
 
 struct port;
 
@@ -51,6 +52,9 @@ void endpoint_stop(struct port *port);
 void endpoint_reset(struct port *port);
 
 bool endpoint_running(const struct port *port);
+
+/* Stops every running ring for a reason that is not in its positions (PTNET_FAULT_CSB). */
+void endpoint_fault(struct port *port, enum ptnet_ring_fault fault);
 
 /* The guest kicked @ring. Numbers that name no ring are counted and ignored. */
 void endpoint_kick(struct port *port, unsigned ring);

@@ -22,7 +22,8 @@ struct port;
 
 struct engine_config {
 	unsigned workers;     /* 0: one per online CPU */
-	unsigned look_max_us; /* longest look for more work before sleeping; 0: sleep at once */
+	unsigned look_max_us; /* longest look for more work before sleeping, at most 1000;
+				 0: sleep at once */
 	bool pin;             /* bind worker i to the i-th CPU of the process's affinity mask */
 };
 
@@ -33,7 +34,7 @@ struct engine_worker_stats {
 	uint64_t looks;         /* looks for more work before sleeping */
 	uint64_t looks_paid;    /* of these, how many found some */
 	uint32_t rings;         /* rings owned */
-	uint32_t look_ns;       /* the present adaptive window */
+	uint32_t watches;       /* descriptors watched */
 };
 
 int engine_create(struct engine **engine, const struct engine_config *config, struct error *error);
@@ -48,11 +49,17 @@ void engine_worker_stats(struct engine *engine, unsigned index, struct engine_wo
 /* The worker with the fewest rings and watches: where something new goes. */
 struct worker *engine_least_loaded(struct engine *engine);
 
-/*
- * Gives the rings of a port to workers, spread from the least loaded one on; and
- * takes them back: when it returns no worker runs or will run them.
- */
+/* The worker that runs the port's first ring: the best one to watch its owner's kicks. */
+struct worker *engine_worker_of(struct engine *engine, const struct port *port);
+
+/* Gives the rings of a port to workers, spread from the least loaded one on. */
 void engine_add_port(struct engine *engine, struct port *port);
+
+/*
+ * Takes the port off its switch or peer, then its rings from the workers: when it
+ * returns no worker runs or will run them. The endpoint must be stopped and its
+ * watches gone. port_destroy() comes next.
+ */
 void engine_remove_port(struct engine *engine, struct port *port);
 
 /*

@@ -20,6 +20,7 @@
 
 #define PORT_DEFAULT_SLOTS 1024
 #define PORT_MIN_SLOTS     64 /* fewer cannot hold a 64 KB frame in 2 KB buffers */
+#define PORT_MAX_FRAME     65550u /* bytes: a 64 KB packet with its Ethernet header */
 
 /* What a run of a ring ended with. */
 enum port_work {
@@ -41,10 +42,10 @@ struct port_ops {
 	enum port_work (*run)(struct kring *kring, unsigned budget);
 
 	/*
-	 * Looks, without a lock or a store, whether run() would find something. A
-	 * wrong answer costs time only. Worker thread.
+	 * Looks, without a store, whether run() would find something. Caller holds
+	 * @kring's lock; it is running. Worker thread.
 	 */
-	bool (*pending)(const struct kring *kring);
+	bool (*pending)(struct kring *kring);
 
 	/*
 	 * Enables the kicks on which progress of @kring depends, then looks again:
@@ -53,13 +54,19 @@ struct port_ops {
 	 */
 	bool (*enable_kicks)(struct kring *kring);
 
-	/* The ring to run when the owner of @kring kicks it; NULL: none. */
-	struct kring *(*kicked)(struct kring *kring);
+	/* The owner of @kring kicked it: wakes the ring to run, if any. No lock held. */
+	void (*kicked)(struct kring *kring);
 
 	/* Gives the port fresh rings after its owner left; NULL: it keeps them. */
 	void (*reset)(struct port *port);
 
-	/* Leaves switch or peer. Control thread; no ring of the port runs. */
+	/*
+	 * Leaving takes two steps, with a wait between them (engine_remove_port()).
+	 * unpublish(): nobody finds the port any more, from its switch or its peer;
+	 * a worker that found it before may still use it. detach(): nobody uses it
+	 * any more, forget it. Control thread.
+	 */
+	void (*unpublish)(struct port *port);
 	void (*detach)(struct port *port);
 };
 
@@ -86,7 +93,7 @@ struct port {
 	uint64_t csb_gh_offset, csb_hg_offset;
 
 	struct kring *rings;   /* tx_rings TX rings, then rx_rings RX rings */
-	bool running;          /* an endpoint has started the rings */
+	_Atomic bool running;  /* an endpoint has started the rings */
 	_Atomic uint64_t bad_kicks;
 	struct log_limit log_limit; /* for lines that the port's owner can cause */
 	void *type_private;    /* the port type's own */
@@ -107,18 +114,34 @@ static inline struct kring *port_rx(const struct port *port, unsigned index)
 	return &port->rings[port->tx_rings + index];
 }
 
+/* Wakes a ring's worker, if it has one. Any thread. */
+static inline void kring_wake(struct kring *kring)
+{
+	if (kring->wake != NULL)
+		kring->wake(kring);
+}
+
 /*
  * The steps that every port type shares. port_init() checks @config (-EINVAL with
  * the limit in the text), takes a reference on @region and allocates netmap_if,
- * rings and CSB page; buffers are the type's business (port_fill_rings()).
+ * rings and CSB page; buffers are the type's business (port_alloc_buffers()).
  * On failure nothing is held. Control thread.
  */
 int port_init(struct port *port, const struct port_ops *ops, const struct port_config *config,
 	      struct region *region, struct error *error);
-/* Frees rings and netmap_if and drops the region; not the port itself. */
+/* Frees rings, their buffers and netmap_if and drops the region; not the port itself. */
 void port_fini(struct port *port);
 
-/* Detaches the port, frees it and everything it holds. The engine must have let go. */
+/* Gives every slot of @kring a buffer of its own. -ENOMEM: some may be missing. */
+int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error);
+
+/*
+ * Puts the ring and its shared copy into the state of a fresh one (own buffers,
+ * empty). Caller holds the ring's lock; it is stopped.
+ */
+void port_reset_ring(struct kring *kring);
+
+/* Leaves switch or peer and frees the port. engine_remove_port() comes first, if it runs. */
 void port_destroy(struct port *port);
 
 #endif

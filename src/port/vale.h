@@ -19,7 +19,6 @@
 #define VALE_DEFAULT_MAC_LIMIT   1024
 
 struct vale;
-struct engine;
 
 struct vale_config {
 	char name[VALE_NAME_SIZE]; /* "vale" followed by letters, digits and '_' */
@@ -28,8 +27,7 @@ struct vale_config {
 };
 
 /* -EINVAL: malformed name; -ENOMEM. */
-int vale_create(struct vale **vale, struct engine *engine, const struct vale_config *config,
-		struct error *error);
+int vale_create(struct vale **vale, const struct vale_config *config, struct error *error);
 /* -EBUSY while it has ports. */
 int vale_destroy(struct vale *vale, struct error *error);
 

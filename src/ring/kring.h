@@ -19,12 +19,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <ptnet/csb.h>
 
 #include "memory/region.h"
 #include "ring/counters.h"
 
+struct log_limit;
 struct port;
 struct worker;
 
@@ -39,6 +41,8 @@ enum kring_dir { KRING_TX = NETMAP_SLOT_TX, KRING_RX = NETMAP_SLOT_RX };
 struct kring {
 	/* Constant while the port lives. */
 	struct port *port;
+	const char *port_name;
+	struct log_limit *log_limit; /* the port's, for lines that its owner can cause */
 	struct netmap_slot *slots; /* shared memory */
 	char *buf_base;            /* buffer 0 */
 	uint32_t buf_size;
@@ -48,7 +52,9 @@ struct kring {
 	uint8_t dir;
 	uint32_t ring_object; /* in the region's ring pool */
 	struct netmap_ring *ring; /* shared memory */
-	struct kring *peer;   /* pipe: the coupled ring of the other end; under lock */
+	uint32_t *own_bufs;       /* the buffers that a fresh ring holds, one per slot */
+	bool borrows_bufs;        /* own_bufs belong to the peer's ring (pipe) */
+	struct kring *peer; /* pipe: the coupled ring of the other end; under lock */
 
 	/* The rest is under lock. */
 	pthread_mutex_t lock;
@@ -68,11 +74,13 @@ struct kring {
 	/* The engine's (src/engine/worker.c). */
 	struct worker *worker;
 	_Atomic uint32_t sched_state;
-	struct kring *sched_next;
-	_Atomic(struct kring *) inbox_next;
+	TAILQ_ENTRY(kring) sched_link;
+	struct kring *inbox_next;
+	enum { SCHED_NOWHERE, SCHED_RUN, SCHED_LOOK, SCHED_RECHECK } sched_place;
 	uint64_t sched_deadline_ns;
 	uint64_t idle_since_ns;
-	unsigned rechecks_left;
+	uint32_t look_ns;
+	unsigned recheck_stage;
 	/* Makes the ring run soon; set by the engine, any thread. NULL: no engine. */
 	void (*wake)(struct kring *kring);
 } __attribute__((aligned(128)));

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "port/mac_table.h"
+
+#include <string.h>
+
+void mac_table_init(struct mac_table *table, uint32_t ageing_s, uint32_t limit)
+{
+	memset(table, 0, sizeof(*table));
+	pthread_mutex_init(&table->insert_lock, NULL);
+	table->ageing_s = ageing_s;
+	table->limit = limit;
+}
+
+void mac_table_fini(struct mac_table *table)
+{
+	pthread_mutex_destroy(&table->insert_lock);
+}
+
+static void entry_set(struct mac_table *table, struct mac_entry *entry, uint64_t mac, unsigned port,
+		      uint32_t now_s)
+{
+	uint64_t old = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+	if (old != 0)
+		table->per_port[(old & 0xffff) - 1]--;
+	table->per_port[port]++;
+	atomic_store_explicit(&entry->seen_s, now_s, memory_order_relaxed);
+	atomic_store_explicit(&entry->word, mac << 16 | (port + 1), memory_order_relaxed);
+}
+
+/*
+ * The entry that @mac may take: its own, an empty one, else the oldest. A port at
+ * its limit may only replace one of its own.
+ */
+static struct mac_entry *entry_choose(struct mac_table *table, uint64_t mac, unsigned port,
+				      uint32_t now_s)
+{
+	struct mac_bucket *bucket = mac_table_bucket(table, mac);
+	bool at_limit = table->per_port[port] >= table->limit;
+	struct mac_entry *best = NULL;
+	uint32_t best_age = 0;
+
+	for (unsigned way = 0; way < MAC_TABLE_WAYS; way++) {
+		struct mac_entry *entry = &bucket->ways[way];
+		uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+		bool ours = word != 0 && (word & 0xffff) == port + 1;
+		uint32_t age = now_s - atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+
+		if (word != 0 && word >> 16 == mac)
+			return ours || !at_limit ? entry : NULL;
+		if (at_limit && !ours)
+			continue;
+		if (word == 0)
+			age = UINT32_MAX;
+		if (best == NULL || age > best_age) {
+			best = entry;
+			best_age = age;
+		}
+	}
+	return best;
+}
+
+void mac_table_insert(struct mac_table *table, uint64_t mac, unsigned port, uint32_t now_s)
+{
+	/* Somebody else is inserting: the next packet will learn this address. */
+	if (pthread_mutex_trylock(&table->insert_lock) != 0)
+		return;
+	struct mac_entry *entry = entry_choose(table, mac, port, now_s);
+	if (entry != NULL)
+		entry_set(table, entry, mac, port, now_s);
+	pthread_mutex_unlock(&table->insert_lock);
+}
+
+void mac_table_flush_port(struct mac_table *table, unsigned port)
+{
+	pthread_mutex_lock(&table->insert_lock);
+	for (unsigned b = 0; b < MAC_TABLE_BUCKETS; b++) {
+		for (unsigned way = 0; way < MAC_TABLE_WAYS; way++) {
+			struct mac_entry *entry = &table->buckets[b].ways[way];
+			uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+			if (word != 0 && (word & 0xffff) == port + 1)
+				atomic_store_explicit(&entry->word, 0, memory_order_relaxed);
+		}
+	}
+	table->per_port[port] = 0;
+	pthread_mutex_unlock(&table->insert_lock);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pipes. The TX ring i of one end and the RX ring i of the other are coupled slot
+ * by slot and start with the same buffers; every slot belongs to exactly one end.
+ * A run of a TX ring does all the work of the pair, in both directions:
+ *
+ *   take back  slots that the reader released go back to the sender, with
+ *              whatever buffer the reader left in them
+ *   pass on    slots that the sender published go to the reader
+ *
+ * So there is one runnable thing per pair, and a kick of either ring wakes it.
+ *
+ * When to ask the reader for kicks: a sender with plenty of room does not care
+ * when slots come back, so the reader releases in silence. Only while the sender
+ * waits for room, or has less than half a ring left and so may soon wait, does the
+ * reader kick (docs/notifications.md; tests/model proves that this loses nothing).
+ */
+#include "port/pipe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_SLOTS 512u
+
+struct pipe_end {
+	struct port *peer; /* control thread */
+};
+
+static struct pipe_end *end_of(const struct port *port)
+{
+	return port->type_private;
+}
+
+/* ---- hot path; caller holds the TX ring's lock ---- */
+
+/* Copies a slot from the ring that gives it to the ring that gets it. */
+static inline void slot_pass(struct kring *from, struct kring *to, uint32_t index)
+{
+	struct netmap_slot slot = kring_load_slot(from, index);
+
+	kring_store_slot(to, index, slot);
+	if ((slot.flags & NS_BUF_CHANGED) != 0) {
+		slot.flags &= (uint16_t)~NS_BUF_CHANGED;
+		kring_store_slot(from, index, slot);
+	}
+}
+
+/* rx's lock held. True if the reader's ring runs and gave nothing bad. */
+static void take_back(struct kring *tx, struct kring *rx)
+{
+	if (!kring_pull(rx))
+		return;
+	for (uint32_t index = rx->hwcur; index != rx->head;
+	     index = ring_next(rx->num_slots, index))
+		slot_pass(rx, tx, index);
+	rx->hwcur = rx->head;
+	tx->hwtail = ring_prev(tx->num_slots, rx->hwcur);
+}
+
+/*
+ * rx's lock held. A chain that is not complete yet is taken but not shown: the
+ * reader never sees part of a packet (spec/ports.md section 3.2).
+ */
+static void pass_on(struct kring *tx, struct kring *rx, unsigned budget)
+{
+	uint32_t packets = 0;
+	uint64_t bytes = 0;
+	uint32_t index = tx->hwcur;
+
+	while (index != tx->head && budget-- > 0) {
+		struct netmap_slot slot = kring_load_slot(tx, index);
+
+		kring_store_slot(rx, index, slot);
+		if ((slot.flags & NS_BUF_CHANGED) != 0)
+			__atomic_store_n(&tx->slots[index].flags,
+					 slot.flags & (uint16_t)~NS_BUF_CHANGED, __ATOMIC_RELAXED);
+		index = ring_next(tx->num_slots, index);
+		bytes += slot.len;
+		if ((slot.flags & NS_MOREFRAG) == 0) {
+			rx->hwtail = index;
+			packets++;
+		}
+	}
+	tx->hwcur = index;
+	ring_count(&tx->counters, RING_PACKETS, packets);
+	ring_count(&tx->counters, RING_BYTES, bytes);
+	ring_count(&rx->counters, RING_PACKETS, packets);
+	ring_count(&rx->counters, RING_BYTES, bytes);
+}
+
+static enum port_work pipe_run(struct kring *tx, unsigned budget)
+{
+	struct kring *rx = tx->peer;
+
+	if (rx == NULL || !kring_pull(tx))
+		return PORT_STOPPED;
+	kring_set_need_kick(tx, false);
+	pthread_mutex_lock(&rx->lock);
+	if (rx->state == KRING_RUNNING)
+		kring_set_need_kick(rx, false);
+	take_back(tx, rx);
+	pass_on(tx, rx, budget < BATCH_SLOTS ? budget : BATCH_SLOTS);
+	if (rx->state == KRING_RUNNING)
+		kring_push(rx);
+	pthread_mutex_unlock(&rx->lock);
+	kring_push(tx);
+	return tx->hwcur != tx->head ? PORT_MORE : PORT_DRY;
+}
+
+/* Would the sender be glad of slots that the reader releases? */
+static bool sender_wants_room(const struct kring *tx)
+{
+	uint32_t room = ring_distance(tx->num_slots, tx->head, tx->hwtail);
+
+	return room < tx->num_slots / 2 || tx->cur == tx->hwtail;
+}
+
+static bool reader_released(struct kring *tx)
+{
+	struct kring *rx = tx->peer;
+
+	return rx->state == KRING_RUNNING && kring_peek_head(rx) != rx->hwcur;
+}
+
+static bool pipe_pending(struct kring *tx)
+{
+	struct kring *rx = tx->peer;
+	bool pending;
+
+	if (rx == NULL)
+		return false;
+	if (kring_peek_head(tx) != tx->hwcur)
+		return true;
+	if (!sender_wants_room(tx))
+		return false;
+	pthread_mutex_lock(&rx->lock);
+	pending = reader_released(tx);
+	pthread_mutex_unlock(&rx->lock);
+	return pending;
+}
+
+static bool pipe_enable_kicks(struct kring *tx)
+{
+	struct kring *rx = tx->peer;
+	bool pending;
+
+	if (rx == NULL)
+		return false;
+	pthread_mutex_lock(&rx->lock);
+	bool reader_kicks = sender_wants_room(tx) && rx->state == KRING_RUNNING;
+	kring_set_need_kick(tx, true);
+	if (reader_kicks)
+		kring_set_need_kick(rx, true);
+	kring_full_barrier();
+	pending = kring_peek_head(tx) != tx->hwcur || PTNET_LOAD_RELAXED(&tx->atok->cur) != tx->cur ||
+		  (reader_kicks && reader_released(tx));
+	if (pending) {
+		kring_set_need_kick(tx, false);
+		if (reader_kicks)
+			kring_set_need_kick(rx, false);
+	} else {
+		ring_count(&tx->counters, RING_KICKS_ENABLED, 1);
+		if (reader_kicks)
+			ring_count(&rx->counters, RING_KICKS_ENABLED, 1);
+	}
+	pthread_mutex_unlock(&rx->lock);
+	return pending;
+}
+
+static void pipe_kicked(struct kring *kring)
+{
+	if (kring->dir == KRING_TX) {
+		kring_wake(kring);
+		return;
+	}
+	/* Under the lock, so that the peer cannot leave between look and wake. */
+	pthread_mutex_lock(&kring->lock);
+	if (kring->peer != NULL)
+		kring_wake(kring->peer);
+	pthread_mutex_unlock(&kring->lock);
+}
+
+/* ---- control ---- */
+
+/*
+ * An end that is closed while the other stays open keeps its queue (3.3). Fresh
+ * rings come when nobody is left who could miss anything.
+ */
+static void pair_reset(struct kring *tx, struct kring *rx)
+{
+	pthread_mutex_lock(&tx->lock);
+	pthread_mutex_lock(&rx->lock);
+	if (tx->state == KRING_STOPPED && rx->state == KRING_STOPPED) {
+		port_reset_ring(tx);
+		port_reset_ring(rx);
+	}
+	pthread_mutex_unlock(&rx->lock);
+	pthread_mutex_unlock(&tx->lock);
+}
+
+static void pipe_reset(struct port *port)
+{
+	for (unsigned i = 0; i < port_num_rings(port); i++) {
+		struct kring *kring = &port->rings[i];
+
+		if (kring->peer == NULL)
+			continue;
+		if (kring->dir == KRING_TX)
+			pair_reset(kring, kring->peer);
+		else
+			pair_reset(kring->peer, kring);
+	}
+}
+
+static void couple(struct kring *tx, struct kring *rx)
+{
+	/* The reader's slots start with the sender's buffers: only one end owns a slot. */
+	rx->own_bufs = tx->own_bufs;
+	rx->borrows_bufs = true;
+	tx->peer = rx;
+	rx->peer = tx;
+	port_reset_ring(tx);
+	port_reset_ring(rx);
+}
+
+/* Takes both rings' locks in order, so that neither run nor kick sees half of it. */
+static void uncouple(struct kring *kring)
+{
+	struct kring *tx = kring->dir == KRING_TX ? kring : kring->peer;
+	struct kring *rx = kring->dir == KRING_TX ? kring->peer : kring;
+
+	if (kring->peer == NULL)
+		return;
+	pthread_mutex_lock(&tx->lock);
+	pthread_mutex_lock(&rx->lock);
+	tx->peer = NULL;
+	rx->peer = NULL;
+	rx->own_bufs = NULL;
+	pthread_mutex_unlock(&rx->lock);
+	pthread_mutex_unlock(&tx->lock);
+}
+
+static void pipe_unpublish(struct port *port)
+{
+	struct port *peer = end_of(port)->peer;
+
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		uncouple(&port->rings[i]);
+	if (peer != NULL)
+		end_of(peer)->peer = NULL;
+	end_of(port)->peer = NULL;
+}
+
+static void pipe_detach(struct port *port)
+{
+	(void)port;
+}
+
+static const struct port_ops pipe_ops = {
+	.type = "pipe",
+	.run = pipe_run,
+	.pending = pipe_pending,
+	.enable_kicks = pipe_enable_kicks,
+	.kicked = pipe_kicked,
+	.reset = pipe_reset,
+	.unpublish = pipe_unpublish,
+	.detach = pipe_detach,
+};
+
+bool port_is_pipe(const struct port *port)
+{
+	return port->ops == &pipe_ops;
+}
+
+struct port *pipe_peer(const struct port *port)
+{
+	return end_of(port)->peer;
+}
+
+static int end_create(struct port **out, const struct port_config *config, struct region *region,
+		      struct error *error)
+{
+	struct port *port = calloc(1, sizeof(*port));
+	struct pipe_end *end = calloc(1, sizeof(*end));
+	int result = -ENOMEM;
+
+	if (port == NULL || end == NULL) {
+		error_set(error, ENOMEM, "out of memory");
+		goto fail;
+	}
+	result = port_init(port, &pipe_ops, config, region, error);
+	if (result < 0)
+		goto fail;
+	port->type_private = end;
+	for (unsigned i = 0; i < port->tx_rings; i++) {
+		result = port_alloc_buffers(port, port_tx(port, i), error);
+		if (result < 0) {
+			port_fini(port);
+			goto fail;
+		}
+	}
+	*out = port;
+	return 0;
+
+fail:
+	free(end);
+	free(port);
+	return result;
+}
+
+static int name_check(const char *name, struct error *error)
+{
+	const char *brace = strrchr(name, '{');
+
+	if (brace == NULL || brace == name || brace[1] == '\0' || strchr(name, '}') != NULL)
+		return error_set(error, EINVAL,
+				 "pipe name '%s': must be PARENT{ID, for example vmlink{1", name);
+	return 0;
+}
+
+int pipe_create(struct port **master_out, struct port **slave_out, const struct port_config *config,
+		struct region *region, struct error *error)
+{
+	struct port_config slave_config = *config;
+	struct port *master, *slave;
+	int result = name_check(config->name, error);
+
+	if (result < 0)
+		return result;
+	*strrchr(slave_config.name, '{') = '}';
+	result = end_create(&master, config, region, error);
+	if (result < 0)
+		return result;
+	memcpy(slave_config.mac, master->mac, sizeof(slave_config.mac));
+	slave_config.mac[5] ^= 1;
+	result = end_create(&slave, &slave_config, region, error);
+	if (result < 0) {
+		port_destroy(master);
+		return result;
+	}
+	end_of(master)->peer = slave;
+	end_of(slave)->peer = master;
+	for (unsigned i = 0; i < master->tx_rings; i++) {
+		couple(port_tx(master, i), port_rx(slave, i));
+		couple(port_tx(slave, i), port_rx(master, i));
+	}
+	*master_out = master;
+	*slave_out = slave;
+	return 0;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "port/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int config_check(const struct port_config *config, const struct region *region,
+			struct error *error)
+{
+	const struct region_geometry *geometry = region_geometry(region);
+	uint32_t ring_bytes = 256 + 16 * config->slots;
+
+	if (config->rings < 1 || config->rings > PTNET_MAX_RINGS / 2)
+		return error_set(error, EINVAL, "rings %u is out of range: 1 to %u ring pairs",
+				 config->rings, PTNET_MAX_RINGS / 2);
+	if (config->slots < PORT_MIN_SLOTS || config->slots > NM_BDG_MAXSLOTS)
+		return error_set(error, EINVAL, "slots %u is out of range: %u to %u per ring",
+				 config->slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS);
+	if (ring_bytes > geometry->ring_pool.objsize)
+		return error_set(error, EINVAL,
+				 "%u slots need rings of %u bytes, the region's have %u; raise its "
+				 "ring_size",
+				 config->slots, ring_bytes, geometry->ring_pool.objsize);
+	if (geometry->if_pool.objsize < 56 + 8 * (2 * config->rings + 2))
+		return error_set(error, EINVAL,
+				 "%u ring pairs need a netmap_if of %u bytes, the region's have %u; "
+				 "raise its if_size",
+				 config->rings, 56 + 8 * (2 * config->rings + 2),
+				 geometry->if_pool.objsize);
+	return 0;
+}
+
+/* A stable, locally administered address from the port's name (FNV-1a). */
+static void mac_from_name(uint8_t mac[6], const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *c = name; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+	mac[0] = 0x52;
+	mac[1] = 0x54;
+	for (int i = 2; i < 6; i++)
+		mac[i] = (uint8_t)(hash >> (8 * i));
+}
+
+static bool mac_is_zero(const uint8_t mac[6])
+{
+	static const uint8_t zero[6];
+
+	return memcmp(mac, zero, sizeof(zero)) == 0;
+}
+
+static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir, unsigned index,
+		     struct error *error)
+{
+	const struct region_geometry *geometry = region_geometry(port->region);
+	int object = region_ring_alloc(port->region);
+
+	if (object < 0)
+		return error_set(error, ENOMEM, "the region has no free ring (of %u); raise its ring_num",
+				 geometry->ring_pool.objtotal);
+	pthread_mutexattr_t attributes;
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&kring->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+
+	uint64_t offset = region_ring_offset(port->region, (uint32_t)object);
+	kring->port = port;
+	kring->port_name = port->name;
+	kring->log_limit = &port->log_limit;
+	kring->dir = (uint8_t)dir;
+	kring->index = (uint16_t)index;
+	kring->ring_object = (uint32_t)object;
+	kring->ring = (struct netmap_ring *)(region_base(port->region) + offset);
+	kring->slots = kring->ring->slot;
+	kring->num_slots = dir == KRING_TX ? port->tx_slots : port->rx_slots;
+	kring->buf_base = region_base(port->region) + geometry->buf_pool.offset;
+	kring->buf_size = geometry->buf_pool.objsize;
+	kring->buf_total = geometry->buf_pool.objtotal;
+	kring->interrupt_fd = -1;
+
+	kring->ring->buf_ofs = (int64_t)(geometry->buf_pool.offset - offset);
+	kring->ring->num_slots = kring->num_slots;
+	/* 65536 does not fit the field's users' 16-bit lengths, but the field itself. */
+	kring->ring->nr_buf_size = kring->buf_size;
+	kring->ring->ringid = kring->index;
+	kring->ring->dir = kring->dir;
+	return 0;
+}
+
+static void ring_fini(struct kring *kring)
+{
+	struct region *region = kring->port->region;
+
+	if (kring->own_bufs != NULL && !kring->borrows_bufs) {
+		for (uint32_t i = 0; i < kring->num_slots; i++)
+			region_buf_free(region, kring->own_bufs[i]);
+		free(kring->own_bufs);
+	}
+	region_ring_free(region, kring->ring_object);
+	pthread_mutex_destroy(&kring->lock);
+}
+
+/* spec/ptnet-device.md section 5: one host entry per direction, always 0. */
+static void netmap_if_fill(struct port *port)
+{
+	struct netmap_if *nifp =
+		(struct netmap_if *)(region_base(port->region) + port->nifp_offset);
+	unsigned entry = 0;
+
+	snprintf(nifp->ni_name, sizeof(nifp->ni_name), "%.15s", port->name);
+	nifp->ni_flags = NI_PRIV_MEM;
+	nifp->ni_tx_rings = port->tx_rings;
+	nifp->ni_rx_rings = port->rx_rings;
+	nifp->ni_host_tx_rings = 1;
+	nifp->ni_host_rx_rings = 1;
+	for (unsigned i = 0; i < port->tx_rings; i++)
+		nifp->ring_ofs[entry++] = (char *)port_tx(port, i)->ring - (char *)nifp;
+	nifp->ring_ofs[entry++] = 0;
+	for (unsigned i = 0; i < port->rx_rings; i++)
+		nifp->ring_ofs[entry++] = (char *)port_rx(port, i)->ring - (char *)nifp;
+	nifp->ring_ofs[entry] = 0;
+}
+
+/* Without a page for the CSB the port works, but only for drivers that bring their own. */
+static void csb_alloc(struct port *port)
+{
+	port->csb_index = region_csb_alloc(port->region);
+	if (port->csb_index < 0) {
+		port->csb_index = -1;
+		return;
+	}
+	port->csb_gh_offset = region_csb_offset(port->region, (uint32_t)port->csb_index);
+	port->csb_hg_offset =
+		port->csb_gh_offset + PTNET_MAX_RINGS * sizeof(struct nm_csb_atok);
+}
+
+static uint32_t max_frame(const struct port *port)
+{
+	uint64_t fits = (uint64_t)NETMAP_MAX_FRAGS * region_geometry(port->region)->buf_pool.objsize;
+
+	return fits < PORT_MAX_FRAME ? (uint32_t)fits : PORT_MAX_FRAME;
+}
+
+int port_init(struct port *port, const struct port_ops *ops, const struct port_config *config,
+	      struct region *region, struct error *error)
+{
+	struct port_config checked = *config;
+	unsigned done = 0;
+	int result;
+
+	if (checked.rings == 0)
+		checked.rings = 1;
+	if (checked.slots == 0)
+		checked.slots = PORT_DEFAULT_SLOTS;
+	result = config_check(&checked, region, error);
+	if (result < 0)
+		return result;
+	memset(port, 0, sizeof(*port));
+	port->ops = ops;
+	memcpy(port->name, checked.name, sizeof(port->name));
+	memcpy(port->mac, checked.mac, sizeof(port->mac));
+	if (mac_is_zero(port->mac))
+		mac_from_name(port->mac, port->name);
+	port->tx_rings = port->rx_rings = checked.rings;
+	port->tx_slots = port->rx_slots = checked.slots;
+	port->region = region_get(region);
+	port->max_frame = max_frame(port);
+
+	result = region_if_alloc(region);
+	if (result < 0) {
+		error_set(error, -result, "the region has no free netmap_if (of %u); raise its if_num",
+			  region_geometry(region)->if_pool.objtotal);
+		goto fail_region;
+	}
+	port->if_index = (uint32_t)result;
+	port->nifp_offset = region_if_offset(region, port->if_index);
+
+	size_t size = port_num_rings(port) * sizeof(struct kring);
+	port->rings = aligned_alloc(_Alignof(struct kring), size);
+	if (port->rings == NULL) {
+		result = error_set(error, ENOMEM, "out of memory");
+		goto fail_if;
+	}
+	memset(port->rings, 0, size);
+	for (; done < port_num_rings(port); done++) {
+		bool tx = done < port->tx_rings;
+
+		result = ring_init(port, &port->rings[done], tx ? KRING_TX : KRING_RX,
+				   tx ? done : done - port->tx_rings, error);
+		if (result < 0)
+			goto fail_rings;
+	}
+	netmap_if_fill(port);
+	csb_alloc(port);
+	return 0;
+
+fail_rings:
+	while (done-- > 0)
+		ring_fini(&port->rings[done]);
+	free(port->rings);
+fail_if:
+	region_if_free(region, port->if_index);
+fail_region:
+	region_put(region);
+	return result;
+}
+
+void port_fini(struct port *port)
+{
+	if (port->csb_index >= 0)
+		region_csb_free(port->region, (uint32_t)port->csb_index);
+	for (unsigned i = port_num_rings(port); i-- > 0;)
+		ring_fini(&port->rings[i]);
+	free(port->rings);
+	region_if_free(port->region, port->if_index);
+	region_put(port->region);
+}
+
+int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error)
+{
+	uint32_t *bufs = calloc(kring->num_slots, sizeof(*bufs));
+
+	if (bufs == NULL)
+		return error_set(error, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < kring->num_slots; i++) {
+		int64_t buf = region_buf_alloc(port->region);
+
+		if (buf < 0) {
+			while (i-- > 0)
+				region_buf_free(port->region, bufs[i]);
+			free(bufs);
+			return error_set(error, ENOMEM,
+					 "the region has no free buffer (of %u); raise its buf_num",
+					 kring->buf_total);
+		}
+		bufs[i] = (uint32_t)buf;
+	}
+	kring->own_bufs = bufs;
+	return 0;
+}
+
+void port_reset_ring(struct kring *kring)
+{
+	/* slot.len has 16 bits: a buffer of 65536 bytes shows as 65535. */
+	uint32_t len = kring->buf_size < UINT16_MAX ? kring->buf_size : UINT16_MAX;
+
+	kring->hwcur = kring->head = kring->cur = 0;
+	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
+	kring->ring->head = kring->ring->cur = 0;
+	kring->ring->tail = kring->hwtail;
+	kring->ring->flags = 0;
+	for (uint32_t i = 0; i < kring->num_slots; i++) {
+		struct netmap_slot slot = {.buf_idx = kring->own_bufs[i], .len = (uint16_t)len};
+
+		kring_store_slot(kring, i, slot);
+	}
+}
+
+void port_destroy(struct port *port)
+{
+	if (port == NULL)
+		return;
+	port->ops->unpublish(port);
+	port->ops->detach(port);
+	port_fini(port);
+	free(port->type_private);
+	free(port);
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VALE's hot path: one run takes a batch of whole packets from a TX ring, decides
+ * for each where it goes, and delivers them destination by destination, so that
+ * each destination ring is locked, published and interrupted once per batch.
+ *
+ *   gather    slots of the sender, each read once, become frames (private copies
+ *             of length and buffer address)
+ *   classify  learn the source, look up the destination, put the frame on that
+ *             destination's list
+ *   deliver   for each destination: the frames of its list, in order, merged with
+ *             the flooded ones
+ *
+ * The sender's ring is always empty afterwards: what does not fit is dropped and
+ * counted at the destination (spec/ports.md section 2.3).
+ */
+#include <string.h>
+
+#include "port/copy.h"
+#include "port/vale_private.h"
+
+#define BATCH_SLOTS   256u
+#define BATCH_MAX     (BATCH_SLOTS + NETMAP_MAX_FRAGS) /* a packet is never cut */
+#define FRAME_NONE    UINT16_MAX
+#define ETHER_HEADER  14u
+#define ETHER_ADDRESS 6u
+
+struct fragment {
+	const char *data;
+	uint32_t len;
+};
+
+struct frame {
+	uint16_t first; /* fragment */
+	uint16_t frags;
+	uint16_t next; /* on the same list */
+	uint32_t bytes;
+};
+
+struct list {
+	uint16_t first, last;
+};
+
+struct batch {
+	unsigned num_fragments;
+	unsigned num_frames;
+	unsigned num_destinations;
+	uint32_t forwarded_bytes;
+	uint32_t forwarded;
+	struct list flood;
+	struct list unicast[VALE_MAX_PORTS];
+	uint8_t destinations[VALE_MAX_PORTS]; /* ports that have a unicast list */
+	struct fragment fragments[BATCH_MAX];
+	struct frame frames[BATCH_MAX];
+};
+
+/* ---- gather ---- */
+
+/*
+ * Reads the slots of one packet, from @index on, at most up to head. Returns the
+ * number of slots; *frame is filled if the packet may be forwarded.
+ */
+static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t index,
+			      unsigned available)
+{
+	struct frame *frame = &batch->frames[batch->num_frames];
+	unsigned slots = 0, frags = 0;
+	bool bad = false;
+	uint32_t bytes = 0;
+	struct netmap_slot slot;
+
+	do {
+		slot = kring_load_slot(tx, index);
+		if (kring_slot_valid(tx, slot) && (slot.flags & NS_INDIRECT) == 0) {
+			if (frags < NETMAP_MAX_FRAGS) {
+				struct fragment *fragment =
+					&batch->fragments[batch->num_fragments + frags++];
+
+				fragment->data = kring_buf(tx, slot);
+				fragment->len = slot.len;
+				bytes += slot.len;
+				__builtin_prefetch(fragment->data);
+			}
+		} else {
+			bad = true;
+		}
+		index = ring_next(tx->num_slots, index);
+		slots++;
+	} while ((slot.flags & NS_MOREFRAG) != 0 && slots < available);
+
+	if (bad) {
+		ring_count(&tx->counters, RING_DROP_BAD_SLOT, 1);
+	} else if (slots > NETMAP_MAX_FRAGS) {
+		ring_count(&tx->counters, RING_DROP_TOO_MANY_FRAGS, 1);
+	} else if (batch->fragments[batch->num_fragments].len < ETHER_HEADER) {
+		ring_count(&tx->counters, RING_DROP_TOO_SHORT, 1);
+	} else {
+		frame->first = (uint16_t)batch->num_fragments;
+		frame->frags = (uint16_t)frags;
+		frame->bytes = bytes;
+		frame->next = FRAME_NONE;
+		batch->num_fragments += frags;
+		batch->num_frames++;
+	}
+	return slots;
+}
+
+static void gather(struct kring *tx, struct batch *batch, unsigned budget)
+{
+	uint32_t available = ring_distance(tx->num_slots, tx->hwcur, tx->head);
+	unsigned taken = 0;
+
+	batch->num_fragments = 0;
+	batch->num_frames = 0;
+	while (taken < available && taken < budget)
+		taken += gather_packet(tx, batch, ring_advance(tx->num_slots, tx->hwcur, taken),
+				       available - taken);
+	tx->hwcur = ring_advance(tx->num_slots, tx->hwcur, taken);
+	tx->hwtail = ring_prev(tx->num_slots, tx->hwcur);
+}
+
+/* ---- classify ---- */
+
+static void list_append(struct batch *batch, struct list *list, uint16_t frame)
+{
+	if (list->first == FRAME_NONE)
+		list->first = frame;
+	else
+		batch->frames[list->last].next = frame;
+	list->last = frame;
+}
+
+static void unicast_append(struct batch *batch, unsigned port, uint16_t frame)
+{
+	struct list *list = &batch->unicast[port];
+
+	if (list->first == FRAME_NONE)
+		batch->destinations[batch->num_destinations++] = (uint8_t)port;
+	list_append(batch, list, frame);
+}
+
+static void classify(struct kring *tx, struct vale *vale, unsigned source, struct batch *batch)
+{
+	uint32_t now = vale_now_s();
+	uint8_t last_header[2 * ETHER_ADDRESS] = {0};
+	unsigned last_port = MAC_TABLE_UNKNOWN;
+	bool have_last = false;
+
+	batch->num_destinations = 0;
+	batch->flood = (struct list){FRAME_NONE, FRAME_NONE};
+	memset(batch->unicast, 0xff, sizeof(batch->unicast));
+	for (uint16_t i = 0; i < batch->num_frames; i++) {
+		uint8_t header[2 * ETHER_ADDRESS];
+
+		/* The one read of the addresses: the sender may change them meanwhile. */
+		memcpy(header, batch->fragments[batch->frames[i].first].data, sizeof(header));
+		if (!have_last || memcmp(header, last_header, sizeof(header)) != 0) {
+			uint64_t from = mac_from_bytes(header + ETHER_ADDRESS);
+			uint64_t to = mac_from_bytes(header);
+
+			if (!mac_is_multicast(from))
+				mac_table_learn(&vale->macs, from, source, now);
+			last_port = mac_is_multicast(to) ?
+					    MAC_TABLE_UNKNOWN :
+					    mac_table_lookup(&vale->macs, to, now);
+			memcpy(last_header, header, sizeof(header));
+			have_last = true;
+		}
+		if (last_port == source)
+			ring_count(&tx->counters, RING_DROP_SAME_PORT, 1);
+		else if (last_port == MAC_TABLE_UNKNOWN)
+			list_append(batch, &batch->flood, i);
+		else
+			unicast_append(batch, last_port, i);
+	}
+}
+
+/* ---- deliver ---- */
+
+/* Copies a frame of any shape: the destination's buffers may be of another size. */
+static bool copy_frame_general(struct kring *rx, const struct batch *batch,
+			       const struct frame *frame, uint32_t slots)
+{
+	const struct fragment *from = &batch->fragments[frame->first];
+	uint32_t done_in_fragment = 0, left = frame->bytes;
+
+	for (uint32_t n = 0; n < slots; n++) {
+		uint32_t index = ring_advance(rx->num_slots, rx->hwtail, n);
+		struct netmap_slot slot = kring_load_slot(rx, index);
+		uint32_t room = rx->buf_size < UINT16_MAX ? rx->buf_size : UINT16_MAX;
+		uint32_t used = 0;
+
+		slot.len = 0;
+		if (!kring_slot_valid(rx, slot)) {
+			kring_fault(rx, PTNET_FAULT_BUF_IDX, slot.buf_idx);
+			return false;
+		}
+		while (used < room && left > 0) {
+			uint32_t chunk = from->len - done_in_fragment;
+
+			if (chunk > room - used)
+				chunk = room - used;
+			memcpy(kring_buf(rx, slot) + used, from->data + done_in_fragment, chunk);
+			used += chunk;
+			left -= chunk;
+			done_in_fragment += chunk;
+			if (done_in_fragment == from->len) {
+				from++;
+				done_in_fragment = 0;
+			}
+		}
+		slot.len = (uint16_t)used;
+		slot.flags = (uint16_t)(slots << NS_PORT_SHIFT | (n + 1 < slots ? NS_MOREFRAG : 0));
+		kring_store_slot(rx, index, slot);
+	}
+	return true;
+}
+
+/* The common shape: one fragment that fits one buffer. */
+static bool copy_frame_single(struct kring *rx, const struct fragment *fragment)
+{
+	struct netmap_slot slot = kring_load_slot(rx, rx->hwtail);
+
+	slot.len = (uint16_t)fragment->len;
+	slot.flags = 1 << NS_PORT_SHIFT;
+	if (!kring_slot_valid(rx, slot)) {
+		kring_fault(rx, PTNET_FAULT_BUF_IDX, slot.buf_idx);
+		return false;
+	}
+	copy_packet(kring_buf(rx, slot), fragment->data, fragment->len);
+	kring_store_slot(rx, rx->hwtail, slot);
+	return true;
+}
+
+static uint32_t slots_needed(const struct kring *rx, const struct frame *frame)
+{
+	uint32_t room = rx->buf_size < UINT16_MAX ? rx->buf_size : UINT16_MAX;
+
+	return (frame->bytes + room - 1) / room;
+}
+
+/* The next frame of two lists that are both in order of arrival. */
+static uint16_t merge_next(const struct batch *batch, uint16_t *a, uint16_t *b)
+{
+	uint16_t frame;
+
+	if (*a < *b) { /* FRAME_NONE is the largest number */
+		frame = *a;
+		*a = batch->frames[frame].next;
+	} else {
+		frame = *b;
+		if (frame != FRAME_NONE)
+			*b = batch->frames[frame].next;
+	}
+	return frame;
+}
+
+static uint32_t merge_count(const struct batch *batch, uint16_t a, uint16_t b)
+{
+	uint32_t count = 0;
+
+	while (merge_next(batch, &a, &b) != FRAME_NONE)
+		count++;
+	return count;
+}
+
+/* Warms the slot and the buffer that a later frame will be written to. */
+static void prefetch_ahead(const struct kring *rx, uint32_t space)
+{
+	enum { AHEAD = 6 };
+
+	if (space <= AHEAD)
+		return;
+	uint32_t index = ring_advance(rx->num_slots, rx->hwtail, AHEAD);
+	uint32_t buf_idx = PTNET_LOAD_RELAXED(&rx->slots[index].buf_idx);
+	if (buf_idx < rx->buf_total)
+		__builtin_prefetch(rx->buf_base + (size_t)buf_idx * rx->buf_size, 1);
+}
+
+/*
+ * Delivers the frames of two lists to one ring. What does not fit, and all that
+ * follows it in this batch, is dropped, so that order is kept (2.5).
+ */
+static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t b)
+{
+	uint16_t number;
+	uint32_t space, packets = 0;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&rx->lock);
+	if (!kring_pull(rx))
+		goto not_running;
+	rx->hwcur = rx->head;
+	space = rx->num_slots - 1 - ring_distance(rx->num_slots, rx->head, rx->hwtail);
+	while ((number = merge_next(batch, &a, &b)) != FRAME_NONE) {
+		const struct frame *frame = &batch->frames[number];
+		bool single = frame->frags == 1 && frame->bytes <= rx->buf_size;
+		uint32_t slots = single ? 1 : slots_needed(rx, frame);
+
+		if (slots > NETMAP_MAX_FRAGS || frame->bytes > rx->port->max_frame) {
+			ring_count(&rx->counters, RING_DROP_TOO_LONG, 1);
+			continue;
+		}
+		if (slots > space)
+			goto full;
+		prefetch_ahead(rx, space);
+		if (!(single ? copy_frame_single(rx, &batch->fragments[frame->first]) :
+			       copy_frame_general(rx, batch, frame, slots)))
+			goto faulted;
+		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, slots);
+		space -= slots;
+		packets++;
+		bytes += frame->bytes;
+	}
+publish:
+	ring_count(&rx->counters, RING_PACKETS, packets);
+	ring_count(&rx->counters, RING_BYTES, bytes);
+	kring_push(rx);
+	pthread_mutex_unlock(&rx->lock);
+	return;
+
+full:
+	ring_count(&rx->counters, RING_DROP_RING_FULL, 1 + merge_count(batch, a, b));
+	goto publish;
+faulted:
+	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, 1);
+not_running:
+	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, merge_count(batch, a, b));
+	ring_count(&rx->counters, RING_PACKETS, packets);
+	ring_count(&rx->counters, RING_BYTES, bytes);
+	pthread_mutex_unlock(&rx->lock);
+}
+
+/* Unicast goes to the ring of the sender's number, flooded packets to ring 0 (2.5). */
+static void deliver_to_port(struct port *port, unsigned tx_index, struct batch *batch,
+			    uint16_t unicast, uint16_t flood)
+{
+	unsigned ring = tx_index % port->rx_rings;
+
+	if (ring == 0) {
+		deliver(port_rx(port, 0), batch, unicast, flood);
+		return;
+	}
+	if (unicast != FRAME_NONE)
+		deliver(port_rx(port, ring), batch, unicast, FRAME_NONE);
+	if (flood != FRAME_NONE)
+		deliver(port_rx(port, 0), batch, FRAME_NONE, flood);
+}
+
+static void deliver_unicast(struct kring *tx, struct vale *vale, struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->num_destinations; i++) {
+		unsigned index = batch->destinations[i];
+		struct port *port =
+			atomic_load_explicit(&vale->ports[index], memory_order_acquire);
+		uint16_t first = batch->unicast[index].first;
+
+		if (port != NULL)
+			deliver_to_port(port, tx->index, batch, first, FRAME_NONE);
+		else /* it left while its addresses were being forgotten */
+			ring_count(&tx->counters, RING_DROP_NO_DESTINATION,
+				   merge_count(batch, first, FRAME_NONE));
+	}
+}
+
+static void deliver_flood(struct kring *tx, struct vale *vale, unsigned source,
+			  struct batch *batch)
+{
+	unsigned end = atomic_load_explicit(&vale->ports_end, memory_order_acquire);
+	bool anybody = false;
+
+	for (unsigned index = 0; index < end; index++) {
+		struct port *port =
+			atomic_load_explicit(&vale->ports[index], memory_order_acquire);
+
+		if (port == NULL || index == source)
+			continue;
+		anybody = true;
+		deliver_to_port(port, tx->index, batch, batch->unicast[index].first,
+				batch->flood.first);
+	}
+	if (!anybody)
+		ring_count(&tx->counters, RING_DROP_NO_DESTINATION,
+			   merge_count(batch, batch->flood.first, FRAME_NONE));
+}
+
+static void count_taken(struct kring *tx, const struct batch *batch)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < batch->num_frames; i++)
+		bytes += batch->frames[i].bytes;
+	ring_count(&tx->counters, RING_PACKETS, batch->num_frames);
+	ring_count(&tx->counters, RING_BYTES, bytes);
+}
+
+enum port_work vale_run(struct kring *tx, unsigned budget)
+{
+	struct vale_port *self = vale_port_of(tx->port);
+	struct batch batch;
+
+	if (!kring_pull(tx))
+		return PORT_STOPPED;
+	if (tx->head == tx->hwcur)
+		return PORT_DRY;
+	kring_set_need_kick(tx, false);
+
+	gather(tx, &batch, budget < BATCH_SLOTS ? budget : BATCH_SLOTS);
+	classify(tx, self->vale, self->index, &batch);
+	if (batch.flood.first == FRAME_NONE)
+		deliver_unicast(tx, self->vale, &batch);
+	else
+		deliver_flood(tx, self->vale, self->index, &batch);
+
+	count_taken(tx, &batch);
+	kring_push(tx);
+	return tx->head != tx->hwcur ? PORT_MORE : PORT_DRY;
+}

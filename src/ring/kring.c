@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ring/kring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log/log.h"
+
+static const char *const fault_names[PTNET_FAULT_COUNT] = {
+	[PTNET_FAULT_NONE] = "none",
+	[PTNET_FAULT_HEAD] = "bad_head",
+	[PTNET_FAULT_CUR] = "bad_cur",
+	[PTNET_FAULT_BUF_IDX] = "bad_buffer_index",
+	[PTNET_FAULT_CSB] = "csb_memory_lost",
+};
+
+static const char *const state_names[] = {
+	[KRING_STOPPED] = "stopped",
+	[KRING_RUNNING] = "running",
+	[KRING_FAULTED] = "faulted",
+};
+
+const char *kring_fault_name(enum ptnet_ring_fault fault)
+{
+	return fault < PTNET_FAULT_COUNT ? fault_names[fault] : "unknown";
+}
+
+const char *kring_state_name(enum kring_state state)
+{
+	return state_names[state];
+}
+
+bool kring_pull(struct kring *kring)
+{
+	uint32_t head, cur, owned;
+
+	if (kring->state != KRING_RUNNING)
+		return false;
+	/* Head first: the guest stores it last, so cur is at least as new (spec 7.1). */
+	head = PTNET_LOAD_ACQUIRE(&kring->atok->head);
+	cur = PTNET_LOAD_ACQUIRE(&kring->atok->cur);
+	if (head == kring->head && cur == kring->cur)
+		return true;
+	owned = ring_distance(kring->num_slots, kring->hwcur, kring->hwtail);
+	if (head >= kring->num_slots ||
+	    ring_distance(kring->num_slots, kring->hwcur, head) > owned) {
+		kring_fault(kring, PTNET_FAULT_HEAD, head);
+		return false;
+	}
+	if (cur >= kring->num_slots ||
+	    ring_distance(kring->num_slots, head, cur) >
+		    ring_distance(kring->num_slots, head, kring->hwtail)) {
+		kring_fault(kring, PTNET_FAULT_CUR, cur);
+		return false;
+	}
+	kring->head = head;
+	kring->cur = cur;
+	return true;
+}
+
+static void kring_interrupt(struct kring *kring)
+{
+	const uint64_t one = 1;
+
+	/* A full counter is an interrupt that is still pending: EAGAIN is success. */
+	if (kring->interrupt_fd >= 0 &&
+	    (write(kring->interrupt_fd, &one, sizeof(one)) > 0 || errno == EAGAIN))
+		ring_count(&kring->counters, RING_INTERRUPTS_SENT, 1);
+	else
+		ring_count(&kring->counters, RING_INTERRUPTS_FAILED, 1);
+}
+
+void kring_push(struct kring *kring)
+{
+	struct ptnet_csb_ktoa *ktoa = kring->ktoa;
+
+	/* hwcur before hwtail: the guest may see hwcur newer, never the opposite (7.1). */
+	PTNET_STORE_RELEASE(&ktoa->hwcur, kring->hwcur);
+	if (kring->hwtail == kring->reported_hwtail)
+		return;
+	PTNET_STORE_RELEASE(&ktoa->hwtail, kring->hwtail);
+	kring->reported_hwtail = kring->hwtail;
+	PTNET_FULL_BARRIER(); /* pairs with the guest's in ptnet_csb_enable_interrupt() */
+	if (PTNET_LOAD_RELAXED(&kring->atok->appl_need_kick) != 0)
+		kring_interrupt(kring);
+	else
+		ring_count(&kring->counters, RING_INTERRUPTS_SUPPRESSED, 1);
+}
+
+void kring_fault(struct kring *kring, enum ptnet_ring_fault fault, uint32_t value)
+{
+	kring->state = KRING_FAULTED;
+	kring->fault = fault;
+	ring_count(&kring->counters, RING_FAULTS, 1);
+	if (kring->extension)
+		PTNET_STORE_RELEASE(&kring->ktoa->ring_fault, (uint32_t)fault);
+	kring_interrupt(kring);
+	log_limited(kring->log_limit, LOG_LEVEL_WARNING,
+		    "port %s: %s ring %u stopped: %s %u (hwcur %u, hwtail %u, %u slots, %u "
+		    "buffers); the guest must re-open it",
+		    kring->port_name, kring->dir == KRING_TX ? "TX" : "RX", kring->index,
+		    kring_fault_name(fault), value, kring->hwcur, kring->hwtail, kring->num_slots,
+		    kring->buf_total);
+}
+
+void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa,
+		 bool extension)
+{
+	kring->atok = atok;
+	kring->ktoa = (struct ptnet_csb_ktoa *)ktoa;
+	kring->extension = extension;
+	kring->fault = PTNET_FAULT_NONE;
+	PTNET_STORE_RELAXED(&atok->head, kring->head);
+	PTNET_STORE_RELAXED(&atok->cur, kring->cur);
+	PTNET_STORE_RELAXED(&atok->appl_need_kick, 1);
+	PTNET_STORE_RELAXED(&atok->sync_flags, 1);
+	PTNET_STORE_RELAXED(&ktoa->hwcur, kring->hwcur);
+	PTNET_STORE_RELAXED(&ktoa->hwtail, kring->hwtail);
+	PTNET_STORE_RELAXED(&ktoa->kern_need_kick, 1);
+	if (extension)
+		PTNET_STORE_RELAXED(&kring->ktoa->ring_fault, (uint32_t)PTNET_FAULT_NONE);
+	kring->reported_hwtail = kring->hwtail;
+	kring->state = KRING_RUNNING;
+}
+
+void kring_stop(struct kring *kring)
+{
+	kring->state = KRING_STOPPED;
+	kring->atok = NULL;
+	kring->ktoa = NULL;
+}
