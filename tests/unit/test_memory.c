@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pools and regions: netmap's layout, its limits, exhaustion, what a client may do to the file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory/pool.h"
+#include "memory/region.h"
+
+static void pool_hands_out_in_order_and_once(void **state)
+{
+	struct pool pool;
+
+	(void)state;
+	assert_int_equal(pool_init(&pool, 200, 2), 0);
+	for (int i = 2; i < 200; i++)
+		assert_int_equal(pool_alloc(&pool), i);
+	assert_int_equal(pool_alloc(&pool), -ENOMEM);
+	assert_true(pool_free(&pool, 64));
+	assert_false(pool_free(&pool, 64));
+	assert_false(pool_free(&pool, 0));
+	assert_false(pool_free(&pool, 1));
+	assert_false(pool_free(&pool, 200));
+	assert_false(pool_free(&pool, UINT32_MAX));
+	assert_int_equal(pool_alloc(&pool), 64);
+	pool_fini(&pool);
+}
+
+/* spec/ports.md section 8.4: the worked example of a default VALE port. */
+static void default_port_region_matches_netmap(void **state)
+{
+	struct region_config config = {0};
+	struct region *region;
+	struct error error;
+
+	(void)state;
+	region_config_for_port(&config, 1, 1, 1024, 1024, 0, 2);
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	const struct region_geometry *g = region_geometry(region);
+	assert_int_equal(g->if_pool.offset, 0);
+	assert_int_equal(g->if_pool.objtotal, 12);
+	assert_int_equal(g->if_pool.objsize, 1024);
+	assert_int_equal(g->ring_pool.offset, 12288);
+	assert_int_equal(g->ring_pool.objtotal, 20);
+	assert_int_equal(g->ring_pool.objsize, 20480);
+	assert_int_equal(g->buf_pool.offset, 12288 + 409600);
+	assert_int_equal(g->buf_pool.objtotal, 20482);
+	assert_int_equal(g->buf_pool.objsize, 2048);
+	assert_int_equal(g->memsize, 42369024);
+	assert_true(region_id(region) > 1);
+	region_put(region);
+}
+
+static void sizes_are_rounded_to_whole_pages(void **state)
+{
+	struct region_config config = {.if_num = 1, .if_size = 57, .ring_num = 3, .ring_size = 300,
+				       .buf_num = 5, .buf_size = 1500};
+	struct region *region;
+
+	(void)state;
+	assert_int_equal(region_create(&region, &config, NULL), 0);
+	const struct region_geometry *g = region_geometry(region);
+	assert_int_equal(g->if_pool.objsize, 64);
+	assert_int_equal(g->if_pool.objtotal, 64);
+	assert_int_equal(g->ring_pool.objsize, 320);
+	assert_int_equal(g->buf_pool.objsize, 1536);
+	assert_int_equal(g->ring_pool.offset % 4096, 0);
+	assert_int_equal(g->buf_pool.offset % 4096, 0);
+	assert_int_equal(g->memsize % 4096, 0);
+	region_put(region);
+}
+
+static void out_of_range_sizes_are_refused(void **state)
+{
+	static const struct region_config bad[] = {
+		{.if_size = 55}, {.if_size = 4097}, {.ring_size = 255}, {.ring_size = 131073},
+		{.ring_num = 1}, {.buf_size = 63}, {.buf_size = 65537}, {.buf_num = 3},
+		{.buf_num = 1000001}, {.if_num = 10001},
+	};
+	struct region *region = NULL;
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(region_create(&region, &bad[i], &error), -EINVAL);
+		assert_non_null(strstr(error.text, "out of range"));
+	}
+	assert_null(region);
+}
+
+static void ids_are_unique_and_reused(void **state)
+{
+	struct region_config config = {0};
+	struct region *a, *b, *c;
+
+	(void)state;
+	assert_int_equal(region_create(&a, &config, NULL), 0);
+	assert_int_equal(region_create(&b, &config, NULL), 0);
+	uint16_t id = region_id(a);
+	assert_int_not_equal(id, region_id(b));
+	region_put(a);
+	assert_int_equal(region_create(&c, &config, NULL), 0);
+	assert_int_equal(region_id(c), id);
+	region_put(b);
+	region_put(c);
+}
+
+/* Whoever holds the descriptor must not be able to make the daemon fault. */
+static void file_cannot_be_shrunk_or_grown(void **state)
+{
+	struct region_config config = {0};
+	struct region *region;
+
+	(void)state;
+	assert_int_equal(region_create(&region, &config, NULL), 0);
+	int fd = dup(region_fd(region));
+	assert_int_equal(ftruncate(fd, 4096), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, (off_t)region_geometry(region)->memsize + 4096), -1);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	close(fd);
+	region_put(region);
+}
+
+static void objects_are_zeroed_when_reused(void **state)
+{
+	struct region_config config = {.csb_num = 1};
+	struct region *region;
+
+	(void)state;
+	assert_int_equal(region_create(&region, &config, NULL), 0);
+	int ring = region_ring_alloc(region);
+	char *memory = region_base(region) + region_ring_offset(region, (uint32_t)ring);
+	memset(memory, 0xee, region_geometry(region)->ring_pool.objsize);
+	region_ring_free(region, (uint32_t)ring);
+	assert_int_equal(region_ring_alloc(region), ring);
+	for (uint32_t i = 0; i < region_geometry(region)->ring_pool.objsize; i++)
+		assert_int_equal(memory[i], 0);
+	int csb = region_csb_alloc(region);
+	assert_int_equal(csb, 0);
+	assert_int_equal(region_csb_alloc(region), -ENOMEM);
+	assert_int_equal(region_csb_offset(region, 0) + REGION_CSB_SIZE,
+			 region_geometry(region)->memsize);
+	region_put(region);
+}
+
+/* Sparse: only what is touched takes memory, so tens of GB can be asked for. */
+static void big_regions_are_sparse(void **state)
+{
+	struct region_config config = {.buf_num = 1000000, .buf_size = 65536};
+	struct region *region;
+	struct error error;
+
+	(void)state;
+	if (region_create(&region, &config, &error) < 0)
+		fail_msg("%s", error.text);
+	uint64_t size = region_geometry(region)->memsize;
+	assert_true(size > UINT64_C(65536000000));
+	region_base(region)[size - 1] = 1;
+	region_put(region);
+}
+
+static void missing_hugepages_fall_back(void **state)
+{
+	struct region_config config = {.hugepages = true, .buf_num = 1000000, .buf_size = 65536};
+	struct region *region;
+	struct error error;
+
+	(void)state;
+	/* Nobody has reserved 65 GB of huge pages. */
+	if (region_create(&region, &config, &error) < 0)
+		fail_msg("%s", error.text);
+	assert_false(region_geometry(region)->hugepages);
+	region_put(region);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pool_hands_out_in_order_and_once),
+		cmocka_unit_test(default_port_region_matches_netmap),
+		cmocka_unit_test(sizes_are_rounded_to_whole_pages),
+		cmocka_unit_test(out_of_range_sizes_are_refused),
+		cmocka_unit_test(ids_are_unique_and_reused),
+		cmocka_unit_test(file_cannot_be_shrunk_or_grown),
+		cmocka_unit_test(objects_are_zeroed_when_reused),
+		cmocka_unit_test(big_regions_are_sparse),
+		cmocka_unit_test(missing_hugepages_fall_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
