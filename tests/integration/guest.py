@@ -33,6 +33,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from typing import NamedTuple
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ COMPLAINT = re.compile(
 
 
 class GuestError(Exception):
-    """Something is wrong with a guest; the message says which and ends with its console."""
+    """Something is wrong with a guest; the message says which and shows its console."""
 
 
 class GuestDied(GuestError):
@@ -303,6 +304,8 @@ class Guest:
         """Start QEMU and return at once."""
         assert not self.process, "a Guest starts once"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ptnet-{self.name}-"))
+        # Called by conftest.py when a test's console has been shown, else when Python ends.
+        self.remove_files = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.console_path = self.directory / "console"
         self.console_path.touch()
         # Socket pairs, whose other ends QEMU inherits: connected from the start, closed when QEMU ends.
@@ -381,10 +384,6 @@ class Guest:
         for session in self.sessions:
             session.sock.close()
         self.monitor.close()
-        # Tests may look at the console after the end; conftest.py removes the folder when it has.
-
-    def remove_files(self):
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     # Commands
 
@@ -492,9 +491,12 @@ class Guest:
         return (self.directory / "qemu.log").read_text("utf-8", "replace")
 
     def error(self, kind, message):
-        """An exception of this kind that shows the end of the guest's console."""
-        console = "\n".join(self.console().splitlines()[-25:])
-        return kind(f"guest {self.name}: {message}\n{self.qemu_log()}--- end of console ---\n{console}")
+        """An exception of this kind that shows the console from the first complaint on, or its end."""
+        lines = self.console().splitlines()
+        complaints = [number for number, line in enumerate(lines) if COMPLAINT.search(line)]
+        start = max(complaints[0] - 3, 0) if complaints else -25
+        shown = "\n".join(lines[start:][:60])
+        return kind(f"guest {self.name}: {message}\n{self.qemu_log()}--- its console ---\n{shown}")
 
     def raise_died(self, during):
         """Raise what tells best why QEMU is no longer there."""
