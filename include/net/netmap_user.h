@@ -72,7 +72,11 @@ static inline void nm_pkt_copy(const void *src, void *dst, int len)
 		memcpy(dst, src, (size_t)len);
 }
 
-#ifdef NETMAP_WITH_LIBS
+#endif /* _NET_NETMAP_USER_H_ */
+
+/* Outside the guard: a program may ask for it after another header has included this one. */
+#if defined(NETMAP_WITH_LIBS) && !defined(_NET_NETMAP_USER_LIBS_)
+#define _NET_NETMAP_USER_LIBS_
 
 #include <errno.h>
 #include <fcntl.h>
@@ -680,5 +684,3 @@ static inline u_char *nm_nextpkt(struct nm_desc *d, struct nm_pkthdr *hdr)
 }
 
 #endif /* NETMAP_WITH_LIBS */
-
-#endif /* _NET_NETMAP_USER_H_ */
