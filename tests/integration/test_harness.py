@@ -99,11 +99,11 @@ def test_timeout_is_reported_and_other_sessions_go_on(guest):
 
 
 def test_modules_and_programs_come_with_what_they_need(make_image):
-    image = make_image(modules=["veth"], programs=["/usr/bin/tcpdump", "/bin/busybox:tool"], files=["/etc/os-release:/etc/here"])
+    image = make_image(modules=["veth"], programs=["/usr/bin/tcpdump", "/bin/busybox:busybox2"], files=["/etc/os-release:/etc/here"])
     with Guest("tools", image) as guest:
         guest.check("modprobe veth && ip link add v0 type veth && ip link show v0")
         assert "libpcap" in guest.check("tcpdump --version")
-        assert guest.check("tool basename /a/b") == "b\n"
+        assert guest.check("busybox2 basename /a/b") == "b\n"
         assert "ID=debian" in guest.check("cat /etc/here")
 
 
