@@ -440,10 +440,15 @@ void *worker_main(void *argument)
 		worker_run_rings(worker);
 		worker_look(worker);
 		worker_recheck(worker);
-		if (TAILQ_EMPTY(&worker->run) && TAILQ_EMPTY(&worker->look))
-			worker_sleep(worker);
-		else
+		if (!TAILQ_EMPTY(&worker->run)) {
 			worker_poll(worker);
+		} else if (!TAILQ_EMPTY(&worker->look)) {
+			worker_poll(worker);
+			/* Whom we are waiting for may be waiting for this CPU. */
+			sched_yield();
+		} else {
+			worker_sleep(worker);
+		}
 		worker_run_calls(worker);
 	}
 	return NULL;

@@ -126,12 +126,19 @@ static bool vale_enable_kicks(struct kring *tx)
 
 /*
  * A receiver's kick says that it released slots or waits for packets: senders
- * read its head themselves before they find its ring full, so nothing is to do.
+ * read its head themselves before they find its ring full, so nothing is to do but
+ * to say that no kick is needed.
  */
 static void vale_kicked(struct kring *kring)
 {
-	if (kring->dir == KRING_TX)
+	if (kring->dir == KRING_TX) {
 		kring_wake(kring);
+		return;
+	}
+	pthread_mutex_lock(&kring->lock);
+	if (kring->state == KRING_RUNNING)
+		kring_set_need_kick(kring, false);
+	pthread_mutex_unlock(&kring->lock);
 }
 
 static void vale_reset(struct port *port)
