@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/inventory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/configuration.h"
+#include "engine/engine.h"
+#include "log/log.h"
+
+#define MIN_BUFFERS 4098 /* netmap's smallest private region, spec/ports.md section 8.4 */
+
+void inventory_init(struct inventory *inventory, struct engine *engine, struct event_base *base,
+		    const char *sockets_directory, const struct socket_access *access)
+{
+	*inventory = (struct inventory){.engine = engine, .base = base, .access = *access};
+	snprintf(inventory->sockets_directory, sizeof(inventory->sockets_directory), "%s",
+		 sockets_directory);
+	TAILQ_INIT(&inventory->regions);
+	TAILQ_INIT(&inventory->switches);
+	TAILQ_INIT(&inventory->ports);
+	TAILQ_INIT(&inventory->pipes);
+}
+
+struct inventory_region *inventory_region_find(const struct inventory *inventory, const char *name)
+{
+	struct inventory_region *region;
+
+	TAILQ_FOREACH (region, &inventory->regions, link)
+		if (strcmp(region->name, name) == 0)
+			break;
+	return region;
+}
+
+struct inventory_switch *inventory_switch_find(const struct inventory *inventory, const char *name)
+{
+	struct inventory_switch *found;
+
+	TAILQ_FOREACH (found, &inventory->switches, link)
+		if (strcmp(vale_name(found->vale), name) == 0)
+			break;
+	return found;
+}
+
+struct inventory_port *inventory_port_find(const struct inventory *inventory, const char *name)
+{
+	struct inventory_port *port;
+
+	TAILQ_FOREACH (port, &inventory->ports, link)
+		if (strcmp(port->port->name, name) == 0)
+			break;
+	return port;
+}
+
+struct inventory_pipe *inventory_pipe_find(const struct inventory *inventory, const char *name)
+{
+	struct inventory_pipe *pipe;
+
+	TAILQ_FOREACH (pipe, &inventory->pipes, link)
+		if (strcmp(pipe->master->port->name, name) == 0)
+			break;
+	return pipe;
+}
+
+/* ---- regions ---- */
+
+static int region_make(struct inventory_region **out, struct inventory *inventory, const char *name,
+		       const struct region_config *config, bool implicit,
+		       struct socket_access access, struct error *error)
+{
+	struct inventory_region *made = calloc(1, sizeof(*made));
+	int rc;
+
+	if (made == NULL)
+		return error_set(error, ENOMEM, "out of memory");
+	snprintf(made->name, sizeof(made->name), "%s", name);
+	made->implicit = implicit;
+	access = socket_access_or(access, inventory->access);
+	rc = name_region_socket(made->socket, inventory->sockets_directory, name, error);
+	if (rc < 0)
+		goto fail_name;
+	rc = region_create(&made->region, config, error);
+	if (rc < 0)
+		goto fail_region;
+	rc = memdev_listen(&made->listener, inventory->engine, inventory->base, made->region,
+			   made->socket, &access, error);
+	if (rc < 0)
+		goto fail_listen;
+	TAILQ_INSERT_TAIL(&inventory->regions, made, link);
+	*out = made;
+	return 0;
+
+fail_listen:
+	region_put(made->region);
+fail_region:
+fail_name:
+	free(made);
+	return rc;
+}
+
+static void region_unmake(struct inventory *inventory, struct inventory_region *region)
+{
+	TAILQ_REMOVE(&inventory->regions, region, link);
+	memdev_unlisten(region->listener);
+	region_put(region->region);
+	free(region);
+}
+
+static void region_unmake_if_unused(struct inventory *inventory, struct inventory_region *region)
+{
+	if (region->implicit && region->num_ports == 0)
+		region_unmake(inventory, region);
+}
+
+int inventory_region_add(struct inventory *inventory, const struct region_spec *spec,
+			 struct error *error)
+{
+	struct inventory_region *region = inventory_region_find(inventory, spec->name);
+	int rc;
+
+	if (region != NULL)
+		return error_set(error, EEXIST, "region \"%s\" exists already%s", spec->name,
+				 region->implicit ? ": it belongs to the pipes of that name" : "");
+	rc = region_make(&region, inventory, spec->name, &spec->config, false, spec->access, error);
+	if (rc < 0)
+		error_prefix(error, "region \"%s\"", spec->name);
+	else
+		log_info("region \"%s\" made: %llu MiB, id %u, socket %s", region->name,
+			 (unsigned long long)region_geometry(region->region)->memsize >> 20,
+			 region_id(region->region), region->socket);
+	return rc;
+}
+
+/* The first port in @region, for the message; there is one. */
+static const char *region_user(const struct inventory *inventory,
+			       const struct inventory_region *region)
+{
+	const struct inventory_port *port;
+
+	TAILQ_FOREACH (port, &inventory->ports, link)
+		if (port->region == region)
+			return port->port->name;
+	return "";
+}
+
+int inventory_region_del(struct inventory *inventory, const char *name, bool force,
+			 struct error *error)
+{
+	struct inventory_region *region = inventory_region_find(inventory, name);
+
+	if (region == NULL)
+		return error_set(error, ENOENT, "there is no region \"%s\"", name);
+	if (region->num_ports > 0)
+		return error_set(error, EBUSY,
+				 "region \"%s\" is used by %u ports, \"%s\" among them: delete "
+				 "them first",
+				 name, region->num_ports, region_user(inventory, region));
+	if (!force && memdev_connections(region->listener) > 0)
+		return error_set(error, EBUSY,
+				 "region \"%s\" is mapped by %u VMs: stop them first, or force it",
+				 name, memdev_connections(region->listener));
+	region_unmake(inventory, region);
+	log_info("region \"%s\" deleted", name);
+	return 0;
+}
+
+/* The region that a spec names. */
+static int region_named(struct inventory_region **region, const struct inventory *inventory,
+			const char *name, struct error *error)
+{
+	*region = inventory_region_find(inventory, name);
+	if (*region == NULL || (*region)->implicit)
+		return error_set(error, ENOENT,
+				 "there is no region \"%s\": add it first, or leave \"region\" out "
+				 "for a region of its own",
+				 name);
+	return 0;
+}
+
+/* ---- switches ---- */
+
+static int switch_make(struct inventory_switch **out, struct inventory *inventory,
+		       const struct vale_config *config, bool implicit, struct error *error)
+{
+	struct inventory_switch *made = calloc(1, sizeof(*made));
+	int rc;
+
+	if (made == NULL)
+		return error_set(error, ENOMEM, "out of memory");
+	rc = vale_create(&made->vale, config, error);
+	if (rc < 0) {
+		free(made);
+		return rc;
+	}
+	made->implicit = implicit;
+	made->config = *config;
+	TAILQ_INSERT_TAIL(&inventory->switches, made, link);
+	*out = made;
+	return 0;
+}
+
+static int switch_unmake(struct inventory *inventory, struct inventory_switch *gone,
+			 struct error *error)
+{
+	int rc = vale_destroy(gone->vale, error);
+
+	if (rc < 0)
+		return rc;
+	TAILQ_REMOVE(&inventory->switches, gone, link);
+	free(gone);
+	return 0;
+}
+
+static void switch_unmake_if_unused(struct inventory *inventory, struct inventory_switch *perhaps)
+{
+	if (perhaps->implicit && vale_num_ports(perhaps->vale) == 0)
+		switch_unmake(inventory, perhaps, NULL);
+}
+
+int inventory_switch_add(struct inventory *inventory, const struct vale_config *spec,
+			 struct error *error)
+{
+	struct inventory_switch *made = inventory_switch_find(inventory, spec->name);
+	int rc;
+
+	if (made != NULL)
+		return error_set(error, EEXIST, "switch \"%s\" exists already%s", spec->name,
+				 made->implicit ? ": it was made with its first port and goes with "
+						  "its last"
+						: "");
+	rc = switch_make(&made, inventory, spec, false, error);
+	if (rc < 0)
+		error_prefix(error, "switch \"%s\"", spec->name);
+	else
+		log_info("switch \"%s\" made", spec->name);
+	return rc;
+}
+
+int inventory_switch_del(struct inventory *inventory, const char *name, struct error *error)
+{
+	struct inventory_switch *gone = inventory_switch_find(inventory, name);
+	int rc;
+
+	if (gone == NULL)
+		return error_set(error, ENOENT, "there is no switch \"%s\"", name);
+	rc = switch_unmake(inventory, gone, error);
+	if (rc == 0)
+		log_info("switch \"%s\" deleted", name);
+	return rc;
+}
+
+static int switch_get(struct inventory_switch **out, struct inventory *inventory, const char *name,
+		      struct error *error)
+{
+	struct vale_config config = {.ageing_s = VALE_DEFAULT_AGEING_S,
+				     .mac_limit = VALE_DEFAULT_MAC_LIMIT};
+
+	*out = inventory_switch_find(inventory, name);
+	if (*out != NULL)
+		return 0;
+	snprintf(config.name, sizeof(config.name), "%s", name);
+	return switch_make(out, inventory, &config, true, error);
+}
+
+/* ---- ports ---- */
+
+/*
+ * Puts @port into the engine and opens its socket. Takes the port over, on failure
+ * too: other ports may know of it already, so only the engine can say when it may
+ * be destroyed.
+ */
+static int port_publish(struct inventory_port **out, struct inventory *inventory, struct port *port,
+			struct inventory_region *region, struct inventory_switch *on_switch,
+			struct socket_access access, struct error *error)
+{
+	struct inventory_port *made = calloc(1, sizeof(*made));
+	int rc;
+
+	engine_add_port(inventory->engine, port);
+	if (made == NULL) {
+		rc = error_set(error, ENOMEM, "out of memory");
+		goto fail;
+	}
+	made->port = port;
+	made->region = region;
+	made->on_switch = on_switch;
+	access = socket_access_or(access, inventory->access);
+	rc = name_port_socket(made->socket, inventory->sockets_directory, port->name, error);
+	if (rc < 0)
+		goto fail;
+	rc = netif_listen(&made->listener, inventory->engine, inventory->base, port, made->socket,
+			  &access, error);
+	if (rc < 0)
+		goto fail;
+	region->num_ports++;
+	TAILQ_INSERT_TAIL(&inventory->ports, made, link);
+	*out = made;
+	return 0;
+
+fail:
+	engine_remove_port(inventory->engine, port);
+	port_destroy(port);
+	free(made);
+	return rc;
+}
+
+/* Undoes port_publish() and destroys the port. */
+static void port_withdraw(struct inventory *inventory, struct inventory_port *port)
+{
+	TAILQ_REMOVE(&inventory->ports, port, link);
+	port->region->num_ports--;
+	netif_unlisten(port->listener);
+	engine_remove_port(inventory->engine, port->port);
+	port_destroy(port->port);
+	free(port);
+}
+
+static bool port_connected(const struct inventory_port *port, pid_t *pid)
+{
+	struct netif_status status;
+
+	netif_get_status(port->listener, &status);
+	*pid = status.peer_pid;
+	return status.connected;
+}
+
+static int port_not_connected(const struct inventory_port *port, struct error *error)
+{
+	pid_t pid;
+
+	if (!port_connected(port, &pid))
+		return 0;
+	return error_set(error, EBUSY,
+			 "a VM is attached to \"%s\" (process %d): stop it first, or force it: the "
+			 "VM's interface is then dead until it restarts",
+			 port->port->name, (int)pid);
+}
+
+/* The region for a VALE port: the named one, or a new one of its own. */
+static int vale_port_region(struct inventory_region **region, struct inventory *inventory,
+			    const struct port_spec *spec, struct error *error)
+{
+	struct region_config config = spec->own;
+	int rc;
+
+	if (spec->region[0] != '\0')
+		return region_named(region, inventory, spec->region, error);
+	region_config_for_port(&config, spec->config.rings, spec->config.rings, spec->config.slots,
+			       spec->config.slots, 0, spec->pipes);
+	config.csb_num = 1 + 2 * spec->pipes;
+	rc = region_make(region, inventory, spec->config.name, &config, true, spec->access, error);
+	if (rc < 0)
+		error_prefix(error, "its region");
+	return rc;
+}
+
+static int vale_port_make(struct inventory_port **out, struct inventory *inventory,
+			  const struct port_spec *spec, struct error *error)
+{
+	struct inventory_region *region;
+	struct inventory_switch *on_switch;
+	struct port *port;
+	char switch_name[VALE_NAME_SIZE];
+	int rc;
+
+	rc = name_check_vale_port(spec->config.name, switch_name, error);
+	if (rc < 0)
+		return rc;
+	rc = vale_port_region(&region, inventory, spec, error);
+	if (rc < 0)
+		return rc;
+	rc = switch_get(&on_switch, inventory, switch_name, error);
+	if (rc < 0)
+		goto fail_switch;
+	rc = vale_port_create(&port, on_switch->vale, &spec->config, region->region, error);
+	if (rc < 0)
+		goto fail_port;
+	rc = port_publish(out, inventory, port, region, on_switch, spec->access, error);
+	if (rc < 0)
+		goto fail_port;
+	return 0;
+
+fail_port:
+	switch_unmake_if_unused(inventory, on_switch);
+fail_switch:
+	region_unmake_if_unused(inventory, region);
+	return rc;
+}
+
+int inventory_port_add(struct inventory *inventory, const struct port_spec *spec,
+		       struct error *error)
+{
+	struct inventory_port *port;
+	int rc;
+
+	if (inventory_port_find(inventory, spec->config.name) != NULL)
+		return error_set(error, EEXIST, "port \"%s\" exists already", spec->config.name);
+	rc = vale_port_make(&port, inventory, spec, error);
+	if (rc < 0)
+		error_prefix(error, "port \"%s\"", spec->config.name);
+	else
+		log_info("port \"%s\" made: %u ring pairs of %u slots, region \"%s\", socket %s",
+			 port->port->name, port->port->tx_rings, port->port->tx_slots,
+			 port->region->name, port->socket);
+	return rc;
+}
+
+/* Withdraws a VALE port and whatever existed for it only. */
+static void vale_port_unmake(struct inventory *inventory, struct inventory_port *port)
+{
+	struct inventory_region *region = port->region;
+	struct inventory_switch *on_switch = port->on_switch;
+
+	port_withdraw(inventory, port);
+	switch_unmake_if_unused(inventory, on_switch);
+	region_unmake_if_unused(inventory, region);
+}
+
+/* A pipe whose parent is the port lies in the port's region, which must not go first. */
+static int port_without_pipes(const struct inventory *inventory, const struct inventory_port *port,
+			      struct error *error)
+{
+	const struct inventory_pipe *pipe;
+
+	if (!port->region->implicit)
+		return 0;
+	TAILQ_FOREACH (pipe, &inventory->pipes, link)
+		if (pipe->master->region == port->region)
+			return error_set(error, EBUSY,
+					 "pipe \"%s\" lies in the region of port \"%s\": delete it "
+					 "first",
+					 pipe->master->port->name, port->port->name);
+	return 0;
+}
+
+int inventory_port_del(struct inventory *inventory, const char *name, bool force,
+		       struct error *error)
+{
+	struct inventory_port *port = inventory_port_find(inventory, name);
+	int rc;
+
+	if (port == NULL)
+		return error_set(error, ENOENT, "there is no port \"%s\"", name);
+	if (port->on_switch == NULL)
+		return error_set(error, EINVAL,
+				 "\"%s\" is one end of a pipe: delete the pipe to delete both",
+				 name);
+	rc = port_without_pipes(inventory, port, error);
+	if (rc == 0 && !force)
+		rc = port_not_connected(port, error);
+	if (rc < 0)
+		return rc;
+	vale_port_unmake(inventory, port);
+	log_info("port \"%s\" deleted", name);
+	return 0;
+}
+
+/* ---- pipes ---- */
+
+static int pipe_region_new(struct inventory_region **region, struct inventory *inventory,
+			   const char *parent, const struct port_spec *spec, struct error *error)
+{
+	struct region_config config = spec->own;
+	const struct port_config *port = &spec->config;
+	uint32_t pipes = spec->pipes > 0 ? spec->pipes : 1;
+	int rc;
+
+	/* Per pipe: two ends, which share one buffer per pair of slots; as many to spare. */
+	uint32_t buffers = 2 * pipes * 2 * port->rings * port->slots + REGION_FIRST_BUF;
+
+	if (config.buf_num == 0)
+		config.buf_num = buffers > MIN_BUFFERS ? buffers : MIN_BUFFERS;
+	region_config_for_port(&config, port->rings, port->rings, port->slots, port->slots, 0,
+			       pipes * port->rings);
+	config.csb_num = 2 * pipes;
+	rc = region_make(region, inventory, parent, &config, true, spec->access, error);
+	if (rc < 0)
+		error_prefix(error, "its region");
+	return rc;
+}
+
+/* netmap's rule: a pipe lies in the region of its parent, which need not be a port. */
+static int pipe_region(struct inventory_region **region, struct inventory *inventory,
+		       const struct port_spec *spec, struct error *error)
+{
+	const struct inventory_port *parent_port;
+	char parent[PORT_NAME_SIZE];
+	int rc = name_check_pipe(spec->config.name, false, parent, error);
+
+	if (rc < 0)
+		return rc;
+	if (spec->region[0] != '\0')
+		return region_named(region, inventory, spec->region, error);
+	if (strchr(parent, ':') != NULL) {
+		parent_port = inventory_port_find(inventory, parent);
+		if (parent_port == NULL)
+			return error_set(error, ENOENT,
+					 "there is no port \"%s\" whose pipe it could be: add the "
+					 "port first, or name a region",
+					 parent);
+		*region = parent_port->region;
+	} else {
+		*region = inventory_region_find(inventory, parent);
+		if (*region == NULL)
+			return pipe_region_new(region, inventory, parent, spec, error);
+		if (!(*region)->implicit)
+			return error_set(
+				error, EEXIST,
+				"a pipe of \"%s\" gets a region of that name, but there is "
+				"one already: say \"region\": \"%s\" to put the pipe there",
+				parent, parent);
+	}
+	const uint32_t objsize = region_geometry((*region)->region)->buf_pool.objsize;
+
+	if (spec->own.buf_size != 0 && spec->own.buf_size != objsize)
+		return error_set(
+			error, EINVAL,
+			"buf_size %u: the pipe lies in region \"%s\", which has buffers of "
+			"%u bytes",
+			spec->own.buf_size, (*region)->name, objsize);
+	return 0;
+}
+
+static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
+		     const struct port_spec *spec, struct error *error)
+{
+	struct inventory_pipe *made = calloc(1, sizeof(*made));
+	struct inventory_region *region;
+	struct port *master, *slave;
+	int rc;
+
+	if (made == NULL)
+		return error_set(error, ENOMEM, "out of memory");
+	rc = pipe_region(&region, inventory, spec, error);
+	if (rc < 0)
+		goto fail_region;
+	rc = pipe_create(&master, &slave, &spec->config, region->region, error);
+	if (rc < 0)
+		goto fail_pipe;
+	rc = port_publish(&made->master, inventory, master, region, NULL, spec->access, error);
+	if (rc < 0)
+		goto fail_master;
+	rc = port_publish(&made->slave, inventory, slave, region, NULL, spec->access, error);
+	if (rc < 0)
+		goto fail_slave;
+	TAILQ_INSERT_TAIL(&inventory->pipes, made, link);
+	*out = made;
+	return 0;
+
+fail_slave:
+	port_withdraw(inventory, made->master);
+	goto fail_pipe;
+fail_master:
+	port_destroy(slave);
+fail_pipe:
+	region_unmake_if_unused(inventory, region);
+fail_region:
+	free(made);
+	return rc;
+}
+
+static void pipe_unmake(struct inventory *inventory, struct inventory_pipe *pipe)
+{
+	struct inventory_region *region = pipe->master->region;
+
+	TAILQ_REMOVE(&inventory->pipes, pipe, link);
+	port_withdraw(inventory, pipe->master);
+	port_withdraw(inventory, pipe->slave);
+	region_unmake_if_unused(inventory, region);
+	free(pipe);
+}
+
+int inventory_pipe_add(struct inventory *inventory, const struct port_spec *spec,
+		       struct error *error)
+{
+	struct inventory_pipe *pipe;
+	int rc;
+
+	if (inventory_pipe_find(inventory, spec->config.name) != NULL)
+		return error_set(error, EEXIST, "pipe \"%s\" exists already", spec->config.name);
+	rc = pipe_make(&pipe, inventory, spec, error);
+	if (rc < 0)
+		error_prefix(error, "pipe \"%s\"", spec->config.name);
+	else
+		log_info("pipe \"%s\" made: %u ring pairs of %u slots, region \"%s\", sockets %s "
+			 "and %s",
+			 spec->config.name, pipe->master->port->tx_rings,
+			 pipe->master->port->tx_slots, pipe->master->region->name,
+			 pipe->master->socket, pipe->slave->socket);
+	return rc;
+}
+
+int inventory_pipe_del(struct inventory *inventory, const char *name, bool force,
+		       struct error *error)
+{
+	struct inventory_pipe *pipe = inventory_pipe_find(inventory, name);
+	int rc;
+
+	if (pipe == NULL)
+		return error_set(error, ENOENT, "there is no pipe \"%s\"", name);
+	rc = force ? 0 : port_not_connected(pipe->master, error);
+	if (rc == 0 && !force)
+		rc = port_not_connected(pipe->slave, error);
+	if (rc < 0)
+		return rc;
+	pipe_unmake(inventory, pipe);
+	log_info("pipe \"%s\" deleted", name);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+int inventory_apply(struct inventory *inventory, const struct configuration *configuration,
+		    struct error *error)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < configuration->num_regions && rc == 0; i++)
+		rc = inventory_region_add(inventory, &configuration->regions[i], error);
+	for (size_t i = 0; i < configuration->num_switches && rc == 0; i++)
+		rc = inventory_switch_add(inventory, &configuration->switches[i], error);
+	for (size_t i = 0; i < configuration->num_ports && rc == 0; i++)
+		rc = inventory_port_add(inventory, &configuration->ports[i], error);
+	for (size_t i = 0; i < configuration->num_pipes && rc == 0; i++)
+		rc = inventory_pipe_add(inventory, &configuration->pipes[i], error);
+	return rc;
+}
+
+void inventory_fini(struct inventory *inventory)
+{
+	while (!TAILQ_EMPTY(&inventory->pipes))
+		pipe_unmake(inventory, TAILQ_FIRST(&inventory->pipes));
+	while (!TAILQ_EMPTY(&inventory->ports))
+		vale_port_unmake(inventory, TAILQ_FIRST(&inventory->ports));
+	while (!TAILQ_EMPTY(&inventory->switches))
+		switch_unmake(inventory, TAILQ_FIRST(&inventory->switches), NULL);
+	while (!TAILQ_EMPTY(&inventory->regions))
+		region_unmake(inventory, TAILQ_FIRST(&inventory->regions));
+}

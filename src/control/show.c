@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/engine.h"
+#include "ring/kring.h"
+
+/*
+ * A list of what @show makes of each element. json_array_append_new() and
+ * json_object_set_new() free a value that they cannot take, and take no NULL.
+ */
+#define SHOW_ALL(type, list, show)                                                                 \
+	do {                                                                                       \
+		const struct type *element;                                                        \
+		json_t *array = json_array();                                                      \
+                                                                                                   \
+		TAILQ_FOREACH (element, list, link)                                                \
+			json_array_append_new(array, show);                                        \
+		return array;                                                                      \
+	} while (0)
+
+static json_t *integer(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *show_mac(const uint8_t mac[6])
+{
+	char text[18];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return json_string(text);
+}
+
+static json_t *show_pool(const struct pool_geometry *pool)
+{
+	return json_pack("{s:o, s:o, s:o}", "offset", integer(pool->offset), "objtotal",
+			 integer(pool->objtotal), "objsize", integer(pool->objsize));
+}
+
+static json_t *names_of_ports_in(const struct inventory *inventory,
+				 const struct inventory_region *region)
+{
+	const struct inventory_port *port;
+	json_t *names = json_array();
+
+	TAILQ_FOREACH (port, &inventory->ports, link)
+		if (port->region == region)
+			json_array_append_new(names, json_string(port->port->name));
+	return names;
+}
+
+json_t *show_region(const struct inventory *inventory, const struct inventory_region *region)
+{
+	const struct region_geometry *geometry = region_geometry(region->region);
+
+	return json_pack("{s:s, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+			 "name", region->name, "id", (int)region_id(region->region), "implicit",
+			 region->implicit, "memsize", integer(geometry->memsize), "hugepages",
+			 geometry->hugepages, "if_pool", show_pool(&geometry->if_pool), "ring_pool",
+			 show_pool(&geometry->ring_pool), "buf_pool",
+			 show_pool(&geometry->buf_pool), "csb_num", integer(geometry->csb_num),
+			 "rings_free", integer(region_rings_free(region->region)), "bufs_free",
+			 integer(region_bufs_free(region->region)), "ports",
+			 names_of_ports_in(inventory, region), "socket", region->socket,
+			 "connections", integer(memdev_connections(region->listener)));
+}
+
+json_t *show_switch(const struct inventory_switch *shown)
+{
+	json_t *ports = json_array();
+
+	for (unsigned i = 0; i < VALE_MAX_PORTS; i++) {
+		const struct port *port = vale_port(shown->vale, i);
+
+		if (port != NULL)
+			json_array_append_new(ports, json_string(port->name));
+	}
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name", vale_name(shown->vale),
+			 "implicit", shown->implicit, "ageing_s",
+			 integer(vale_ageing_s(shown->vale)), "mac_limit",
+			 integer(shown->config.mac_limit), "macs",
+			 integer(vale_macs(shown->vale, NULL, 0)), "ports", ports);
+}
+
+static bool port_connected(const struct inventory_port *port)
+{
+	struct netif_status status;
+
+	netif_get_status(port->listener, &status);
+	return status.connected;
+}
+
+json_t *show_attachment(const struct inventory_port *port)
+{
+	struct netif_status status;
+
+	netif_get_status(port->listener, &status);
+	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "connected",
+			 status.connected, "running", status.running, "extension", status.extension,
+			 "bus_master", status.bus_master, "pid",
+			 status.connected ? integer((uint64_t)status.peer_pid) : json_null(), "uid",
+			 status.connected ? integer(status.peer_uid) : json_null(), "connections",
+			 integer(status.connections), "protocol_errors",
+			 integer(status.protocol_errors), "messages", integer(status.messages),
+			 "dma_ranges", integer(status.dma_ranges));
+}
+
+json_t *show_port(const struct inventory_port *port)
+{
+	const struct port *p = port->port;
+	json_t *shown = json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:b, s:o}", "name",
+		p->name, "type", p->ops->type, "mac", show_mac(p->mac), "tx_rings",
+		integer(p->tx_rings), "rx_rings", integer(p->rx_rings), "tx_slots",
+		integer(p->tx_slots), "rx_slots", integer(p->rx_slots), "max_frame",
+		integer(p->max_frame), "vnet_hdr_len", integer(p->vnet_hdr_len), "region",
+		port->region->name, "socket", port->socket, "memdev_socket", port->region->socket,
+		"region_csb", p->csb_index >= 0, "attachment", show_attachment(port));
+
+	if (shown != NULL && port->on_switch != NULL) {
+		json_object_set_new(shown, "switch", json_string(vale_name(port->on_switch->vale)));
+		json_object_set_new(shown, "switch_index", integer(vale_port_index(p)));
+	} else if (shown != NULL && pipe_peer(p) != NULL) {
+		json_object_set_new(shown, "peer", json_string(pipe_peer(p)->name));
+	}
+	return shown;
+}
+
+json_t *show_pipe(const struct inventory_pipe *pipe)
+{
+	const struct port *master = pipe->master->port;
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:b}", "name", master->name, "master",
+			 master->name, "slave", pipe->slave->port->name, "region",
+			 pipe->master->region->name, "rings", integer(master->tx_rings), "slots",
+			 integer(master->tx_slots), "master_connected",
+			 port_connected(pipe->master), "slave_connected",
+			 port_connected(pipe->slave));
+}
+
+json_t *show_regions(const struct inventory *inventory)
+{
+	SHOW_ALL(inventory_region, &inventory->regions, show_region(inventory, element));
+}
+
+json_t *show_switches(const struct inventory *inventory)
+{
+	SHOW_ALL(inventory_switch, &inventory->switches, show_switch(element));
+}
+
+json_t *show_ports(const struct inventory *inventory)
+{
+	SHOW_ALL(inventory_port, &inventory->ports, show_port(element));
+}
+
+json_t *show_pipes(const struct inventory *inventory)
+{
+	SHOW_ALL(inventory_pipe, &inventory->pipes, show_pipe(element));
+}
+
+json_t *show_macs(const struct inventory_switch *shown)
+{
+	unsigned capacity = vale_macs(shown->vale, NULL, 0) + 64;
+	struct vale_mac *macs = calloc(capacity, sizeof(*macs));
+	json_t *array = json_array();
+
+	if (macs == NULL)
+		return array;
+	unsigned count = vale_macs(shown->vale, macs, capacity);
+
+	/* Workers learn meanwhile: there may be more by now than there is room for. */
+	for (unsigned i = 0; i < count && i < capacity; i++) {
+		const struct port *port = vale_port(shown->vale, macs[i].port_index);
+
+		json_array_append_new(array,
+				      json_pack("{s:o, s:s*, s:o}", "mac", show_mac(macs[i].mac),
+						"port", port != NULL ? port->name : NULL, "age_s",
+						integer(macs[i].age_s)));
+	}
+	free(macs);
+	return array;
+}
+
+/* What a ring was at one moment. */
+struct ring_snapshot {
+	enum kring_state state;
+	enum ptnet_ring_fault fault;
+	uint32_t head, cur, hwcur, hwtail;
+};
+
+static struct ring_snapshot ring_snapshot(struct kring *kring)
+{
+	struct ring_snapshot now;
+
+	pthread_mutex_lock(&kring->lock);
+	now = (struct ring_snapshot){.state = kring->state,
+				     .fault = kring->fault,
+				     .head = kring->head,
+				     .cur = kring->cur,
+				     .hwcur = kring->hwcur,
+				     .hwtail = kring->hwtail};
+	pthread_mutex_unlock(&kring->lock);
+	return now;
+}
+
+static json_t *show_ring(struct kring *kring)
+{
+	struct ring_snapshot now = ring_snapshot(kring);
+	json_t *counters = json_object();
+
+	for (unsigned i = 0; i < RING_COUNTER_COUNT; i++)
+		json_object_set_new(counters, ring_counter_names[i],
+				    integer(ring_counter_get(&kring->counters, i)));
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "direction",
+			 kring->dir == KRING_TX ? "tx" : "rx", "index", (int)kring->index, "state",
+			 kring_state_name(now.state), "fault", kring_fault_name(now.fault), "slots",
+			 integer(kring->num_slots), "head", integer(now.head), "cur",
+			 integer(now.cur), "hwcur", integer(now.hwcur), "hwtail",
+			 integer(now.hwtail), "counters", counters);
+}
+
+json_t *show_counters(const struct inventory_port *port)
+{
+	json_t *rings = json_array();
+
+	for (unsigned i = 0; i < port_num_rings(port->port); i++)
+		json_array_append_new(rings, show_ring(&port->port->rings[i]));
+	return json_pack("{s:s, s:o, s:o}", "name", port->port->name, "bad_kicks",
+			 integer(atomic_load(&port->port->bad_kicks)), "rings", rings);
+}
+
+json_t *show_workers(struct engine *engine)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < engine_num_workers(engine); i++) {
+		struct engine_worker_stats stats;
+
+		engine_worker_stats(engine, i, &stats);
+		json_array_append_new(
+			array, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "index",
+					 (int)i, "rings", integer(stats.rings), "watches",
+					 integer(stats.watches), "wakeups", integer(stats.wakeups),
+					 "batches", integer(stats.batches), "rechecks",
+					 integer(stats.rechecks), "looks", integer(stats.looks),
+					 "looks_paid", integer(stats.looks_paid)));
+	}
+	return array;
+}
