@@ -294,8 +294,9 @@ static void ring_run(struct worker *worker, struct kring *kring)
 	pthread_mutex_unlock(&kring->lock);
 	stat_add(&worker->batches);
 
-	if (work == PORT_MORE) {
+	if (work == PORT_MORE || work == PORT_CROWDED) {
 		ring_enter_run(worker, kring); /* to the end of the queue */
+		worker->crowded |= work == PORT_CROWDED;
 	} else if (work == PORT_DRY && kring->look_ns >= LOOK_LEAST_NS) {
 		ring_leave(worker, kring);
 		kring->sched_place = SCHED_LOOK;
@@ -440,15 +441,15 @@ void *worker_main(void *argument)
 		worker_run_rings(worker);
 		worker_look(worker);
 		worker_recheck(worker);
-		if (!TAILQ_EMPTY(&worker->run)) {
-			worker_poll(worker);
-		} else if (!TAILQ_EMPTY(&worker->look)) {
+		if (TAILQ_EMPTY(&worker->run) && TAILQ_EMPTY(&worker->look)) {
+			worker_sleep(worker);
+		} else {
 			worker_poll(worker);
 			/* Whom we are waiting for may be waiting for this CPU. */
-			sched_yield();
-		} else {
-			worker_sleep(worker);
+			if (worker->crowded || TAILQ_EMPTY(&worker->run))
+				sched_yield();
 		}
+		worker->crowded = false;
 		worker_run_calls(worker);
 	}
 	return NULL;

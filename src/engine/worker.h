@@ -46,6 +46,7 @@ struct worker {
 
 	/* The worker's own. */
 	struct kring_list run, look, recheck[WORKER_RECHECKS];
+	bool crowded;       /* a receiver should get this CPU before the next round */
 	uint64_t polled_ns; /* when descriptors were last looked at */
 	struct epoll_event *events; /* fetched and not yet handled; NULL outside */
 	int num_events;

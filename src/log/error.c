@@ -20,17 +20,21 @@ int error_set(struct error *error, int code, const char *format, ...)
 
 void error_prefix(struct error *error, const char *format, ...)
 {
-	char before[sizeof(error->text)];
+	const size_t size = sizeof(error->text);
 	char after[sizeof(error->text)];
 	va_list args;
+	int used;
 
 	if (error == NULL)
 		return;
+	memcpy(after, error->text, size);
 	va_start(args, format);
-	vsnprintf(before, sizeof(before), format, args);
+	used = vsnprintf(error->text, size, format, args);
 	va_end(args);
-	memcpy(after, error->text, sizeof(after));
-	size_t used = (size_t)snprintf(error->text, sizeof(error->text), "%s: ", before);
-	if (used < sizeof(error->text))
-		snprintf(error->text + used, sizeof(error->text) - used, "%s", after);
+	if (used < 0 || (size_t)used + 2 >= size)
+		return;
+	memcpy(error->text + used, ": ", 3);
+	/* As much of the old text as has room. */
+	memccpy(error->text + used + 2, after, '\0', size - 1 - ((size_t)used + 2));
+	error->text[size - 1] = '\0';
 }

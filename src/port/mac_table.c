@@ -28,6 +28,35 @@ static void entry_set(struct mac_table *table, struct mac_entry *entry, uint64_t
 	atomic_store_explicit(&entry->word, mac << 16 | (port + 1), memory_order_relaxed);
 }
 
+static void entry_clear(struct mac_table *table, struct mac_entry *entry)
+{
+	uint64_t old = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+	if (old == 0)
+		return;
+	table->per_port[(old & 0xffff) - 1]--;
+	atomic_store_explicit(&entry->word, 0, memory_order_relaxed);
+}
+
+/*
+ * Throws aged entries out, so that they don't count towards their ports' limits.
+ * At most once a second: a port at its limit asks for it with every new address.
+ */
+static void table_sweep(struct mac_table *table, uint32_t now_s)
+{
+	if (now_s <= table->swept_s)
+		return;
+	table->swept_s = now_s;
+	for (unsigned b = 0; b < MAC_TABLE_BUCKETS; b++) {
+		for (unsigned way = 0; way < MAC_TABLE_WAYS; way++) {
+			struct mac_entry *entry = &table->buckets[b].ways[way];
+
+			if (mac_entry_age(entry, now_s) > table->ageing_s)
+				entry_clear(table, entry);
+		}
+	}
+}
+
 /*
  * The entry that @mac may take: its own, an empty one, else the oldest. A port at
  * its limit may only replace one of its own.
@@ -44,7 +73,7 @@ static struct mac_entry *entry_choose(struct mac_table *table, uint64_t mac, uns
 		struct mac_entry *entry = &bucket->ways[way];
 		uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
 		bool ours = word != 0 && (word & 0xffff) == port + 1;
-		uint32_t age = now_s - atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+		uint32_t age = mac_entry_age(entry, now_s);
 
 		if (word != 0 && word >> 16 == mac)
 			return ours || !at_limit ? entry : NULL;
@@ -65,6 +94,8 @@ void mac_table_insert(struct mac_table *table, uint64_t mac, unsigned port, uint
 	/* Somebody else is inserting: the next packet will learn this address. */
 	if (pthread_mutex_trylock(&table->insert_lock) != 0)
 		return;
+	if (table->per_port[port] >= table->limit)
+		table_sweep(table, now_s);
 	struct mac_entry *entry = entry_choose(table, mac, port, now_s);
 	if (entry != NULL)
 		entry_set(table, entry, mac, port, now_s);
@@ -79,10 +110,9 @@ void mac_table_flush_port(struct mac_table *table, unsigned port)
 			struct mac_entry *entry = &table->buckets[b].ways[way];
 			uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
 
-			if (word != 0 && (word & 0xffff) == port + 1)
-				atomic_store_explicit(&entry->word, 0, memory_order_relaxed);
+			if ((word & 0xffff) == port + 1)
+				entry_clear(table, entry);
 		}
 	}
-	table->per_port[port] = 0;
 	pthread_mutex_unlock(&table->insert_lock);
 }

@@ -39,6 +39,7 @@ struct mac_table {
 	struct mac_bucket buckets[MAC_TABLE_BUCKETS];
 	pthread_mutex_t insert_lock;
 	uint32_t per_port[MAC_TABLE_PORTS]; /* entries held; under insert_lock */
+	uint32_t swept_s; /* when aged entries were last thrown out; under insert_lock */
 	uint32_t ageing_s;
 	uint32_t limit; /* entries per port */
 };
@@ -70,6 +71,14 @@ static inline struct mac_bucket *mac_table_bucket(struct mac_table *table, uint6
 
 _Static_assert(MAC_TABLE_BUCKETS == 1u << (64 - 52), "the hash yields a bucket number");
 
+/* Workers read the clock once per batch: an entry may be newer than @now_s. */
+static inline uint32_t mac_entry_age(const struct mac_entry *entry, uint32_t now_s)
+{
+	uint32_t seen_s = atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+
+	return now_s > seen_s ? now_s - seen_s : 0;
+}
+
 /* The port that @mac was seen on, or MAC_TABLE_UNKNOWN. Any thread. */
 static inline unsigned mac_table_lookup(struct mac_table *table, uint64_t mac, uint32_t now_s)
 {
@@ -81,8 +90,7 @@ static inline unsigned mac_table_lookup(struct mac_table *table, uint64_t mac, u
 
 		if (word >> 16 != mac || word == 0)
 			continue;
-		uint32_t seen = atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
-		if (now_s - seen > table->ageing_s && now_s > seen)
+		if (mac_entry_age(entry, now_s) > table->ageing_s)
 			return MAC_TABLE_UNKNOWN;
 		return (unsigned)(word & 0xffff) - 1;
 	}

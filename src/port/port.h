@@ -25,6 +25,7 @@
 /* What a run of a ring ended with. */
 enum port_work {
 	PORT_MORE,    /* the budget ran out: run it again */
+	PORT_CROWDED, /* the same, but who receives should get a CPU first */
 	PORT_DRY,     /* nothing left to do until a kick */
 	PORT_STOPPED, /* the ring is not running */
 };

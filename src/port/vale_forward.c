@@ -45,8 +45,7 @@ struct batch {
 	unsigned num_fragments;
 	unsigned num_frames;
 	unsigned num_destinations;
-	uint32_t forwarded_bytes;
-	uint32_t forwarded;
+	bool crowded;
 	struct list flood;
 	struct list unicast[VALE_MAX_PORTS];
 	uint8_t destinations[VALE_MAX_PORTS]; /* ports that have a unicast list */
@@ -147,6 +146,7 @@ static void classify(struct kring *tx, struct vale *vale, unsigned source, struc
 	bool have_last = false;
 
 	batch->num_destinations = 0;
+	batch->crowded = false;
 	batch->flood = (struct list){FRAME_NONE, FRAME_NONE};
 	memset(batch->unicast, 0xff, sizeof(batch->unicast));
 	for (uint16_t i = 0; i < batch->num_frames; i++) {
@@ -313,6 +313,14 @@ static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t 
 		bytes += frame->bytes;
 	}
 publish:
+	/*
+	 * The next batch may not fit. On a busy machine the receiver may be waiting for
+	 * this very CPU; one that has not moved since the last time gets no other.
+	 */
+	if (space < BATCH_SLOTS && rx->head != rx->crowded_head) {
+		rx->crowded_head = rx->head;
+		batch->crowded = true;
+	}
 	ring_count(&rx->counters, RING_PACKETS, packets);
 	ring_count(&rx->counters, RING_BYTES, bytes);
 	kring_push(rx);
@@ -413,6 +421,14 @@ enum port_work vale_run(struct kring *tx, unsigned budget)
 		deliver_flood(tx, self->vale, self->index, &batch);
 
 	count_taken(tx, &batch);
-	kring_push(tx);
-	return tx->head != tx->hwcur ? PORT_MORE : PORT_DRY;
+	if (tx->head == tx->hwcur) {
+		kring_push(tx);
+		return PORT_DRY;
+	}
+	/* A sender that waits for room is better woken for half a ring than for a batch. */
+	if (ring_distance(tx->num_slots, tx->head, tx->hwtail) < tx->num_slots / 2)
+		kring_push_quietly(tx);
+	else
+		kring_push(tx);
+	return batch.crowded ? PORT_CROWDED : PORT_MORE;
 }

@@ -71,7 +71,7 @@ static void kring_interrupt(struct kring *kring)
 		ring_count(&kring->counters, RING_INTERRUPTS_FAILED, 1);
 }
 
-void kring_push(struct kring *kring)
+void kring_push_quietly(struct kring *kring)
 {
 	struct ptnet_csb_ktoa *ktoa = kring->ktoa;
 
@@ -81,6 +81,15 @@ void kring_push(struct kring *kring)
 		return;
 	PTNET_STORE_RELEASE(&ktoa->hwtail, kring->hwtail);
 	kring->reported_hwtail = kring->hwtail;
+	kring->interrupt_owed = true;
+}
+
+void kring_push(struct kring *kring)
+{
+	kring_push_quietly(kring);
+	if (!kring->interrupt_owed)
+		return;
+	kring->interrupt_owed = false;
 	PTNET_FULL_BARRIER(); /* pairs with the guest's in ptnet_csb_enable_interrupt() */
 	if (PTNET_LOAD_RELAXED(&kring->atok->appl_need_kick) != 0)
 		kring_interrupt(kring);
@@ -121,6 +130,7 @@ void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_kt
 	if (extension)
 		PTNET_STORE_RELAXED(&kring->ktoa->ring_fault, (uint32_t)PTNET_FAULT_NONE);
 	kring->reported_hwtail = kring->hwtail;
+	kring->interrupt_owed = false;
 	kring->state = KRING_RUNNING;
 }
 

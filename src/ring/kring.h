@@ -66,6 +66,8 @@ struct kring {
 	uint32_t head;   /* last accepted values of the owner's */
 	uint32_t cur;
 	uint32_t reported_hwtail; /* hwtail in the CSB */
+	bool interrupt_owed;      /* hwtail moved since the owner was last told */
+	uint32_t crowded_head;    /* head when a sender last made way for the receiver */
 	struct nm_csb_atok *atok;
 	struct ptnet_csb_ktoa *ktoa;
 	int interrupt_fd;
@@ -129,6 +131,12 @@ static inline uint32_t kring_peek_head(const struct kring *kring)
  * it asked for that.
  */
 void kring_push(struct kring *kring);
+
+/*
+ * The same without the interrupt, which stays owed: for a caller that is sure to
+ * call kring_push() soon, so that a waiting owner is woken once for more.
+ */
+void kring_push_quietly(struct kring *kring);
 
 /* Tells the owner whether we want a kick. No barrier: see kring_full_barrier(). */
 static inline void kring_set_need_kick(struct kring *kring, bool need)
