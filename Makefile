@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The commands of the README. Meson does the building; this only strings things together.
+
+BUILD ?= build
+SCRIPTS := scripts
+
+.PHONY: all deps build demo shell check bench soak fuzz format lint tidy modules kernels-newest install clean help
+
+all: build
+
+help:
+	@echo 'make build     configure and compile into $(BUILD)/'
+	@echo 'make demo      (root) two guests on a switch and on a pipe, with figures'
+	@echo 'make shell     (root) the same guests, with a console in each, to play with'
+	@echo 'make check     (root) everything that is tested; installs what it needs'
+	@echo 'make bench     packet rates between test-client endpoints, beside the raw limit'
+	@echo 'make soak      the long forms of the randomised tests'
+	@echo 'make fuzz      the fuzzers, 10 minutes each (FUZZ_SECONDS=N)'
+	@echo 'make format    clang-format everything;  make lint: what check lints'
+	@echo 'make kernels-newest   build ptnet.ko against the newest kernel in Debian'
+	@echo 'make install   into PREFIX (meson install)'
+
+deps:
+	@$(SCRIPTS)/install-deps
+
+$(BUILD)/build.ninja: | deps
+	meson setup $(BUILD)
+
+# A plain build must not need root: dependencies are only checked when it is first configured.
+build: $(BUILD)/build.ninja
+	@meson compile -C $(BUILD)
+	@ln -sf $(BUILD)/compile_commands.json compile_commands.json
+
+modules: | deps
+	@$(SCRIPTS)/build-modules $(BUILD) 6.1
+
+demo: deps build modules
+	@PTNET_BUILD=$(BUILD) $(SCRIPTS)/demo
+
+shell: deps build modules
+	@PTNET_BUILD=$(BUILD) $(SCRIPTS)/demo --shell
+
+check: deps
+	@$(SCRIPTS)/check
+
+bench: build
+	@$(BUILD)/bench/ptnet-bench --daemon $(BUILD)/src/ptnetd
+
+soak: deps
+	@$(SCRIPTS)/check --soak
+
+fuzz: deps
+	@$(SCRIPTS)/fuzz --seconds $${FUZZ_SECONDS:-600}
+
+format:
+	@$(SCRIPTS)/lint --fix
+
+lint:
+	@$(SCRIPTS)/lint
+
+kernels-newest: deps
+	@$(SCRIPTS)/build-modules $(BUILD) newest
+
+install: build
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-* compile_commands.json
