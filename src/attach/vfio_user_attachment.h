@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "attach/vfio_user_errors.h"
 #include "log/error.h"
 
 struct engine;
@@ -33,9 +34,9 @@ struct socket_access {
  * -EEXIST) for VMs that map @region. Several may be connected at once: the
  * function is read-only. Takes a reference on @region.
  */
-int memdev_listen(struct memdev_listener **listener, struct engine *engine,
-		  struct event_base *base, struct region *region, const char *path,
-		  const struct socket_access *access, struct error *error);
+int memdev_listen(struct memdev_listener **listener, struct engine *engine, struct event_base *base,
+		  struct region *region, const char *path, const struct socket_access *access,
+		  struct error *error);
 /* Disconnects everybody, removes the socket file. */
 void memdev_unlisten(struct memdev_listener *listener);
 
@@ -52,13 +53,14 @@ void netif_unlisten(struct netif_listener *listener);
 /* What is known of the present owner, for showing. */
 struct netif_status {
 	bool connected;
-	bool running;       /* CREATE done, rings served */
-	bool extension;     /* CSB in the region */
+	bool running;	/* CREATE done, rings served */
+	bool extension; /* CSB in the region */
 	bool bus_master;
 	pid_t peer_pid;
 	uid_t peer_uid;
-	uint64_t connections; /* since the listener was made */
-	uint64_t protocol_errors;
+	uint64_t connections;			/* since the listener was made */
+	uint64_t protocol_errors;		/* sum of errors[] without refused connections */
+	uint64_t errors[VFIO_USER_ERROR_COUNT]; /* by kind; vfio_user_error_names[] */
 	uint64_t messages;
 	uint32_t dma_ranges;
 };

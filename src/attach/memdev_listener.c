@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shows a region to any number of VMs. All of a listener's connections live on
+ * one worker, whose thread alone touches the list of them: there is next to
+ * nothing to do once a VM has mapped BAR 1.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "attach/memdev.h"
+#include "attach/socket_listener.h"
+#include "attach/vfio_user_attachment.h"
+#include "attach/vfio_user_connection.h"
+#include "memory/region.h"
+
+/* More VMs than this cannot be on one region: a region has not that many ports. */
+#define MAX_CONNECTIONS 256
+
+struct memdev_connection {
+	struct vfio_user_connection base; /* first */
+	struct memdev_listener *listener;
+	struct memdev memdev;
+	LIST_ENTRY(memdev_connection) link;
+};
+
+struct memdev_listener {
+	struct socket_listener socket; /* first */
+	struct region *region;
+	struct worker *worker;
+	char name[32]; /* for the log */
+	struct log_limit log_limit;
+	_Atomic uint32_t num_connections;
+
+	/* The worker's. */
+	LIST_HEAD(, memdev_connection) connections;
+	struct vfio_user_counters counters;
+};
+
+/* ---- on the worker ---- */
+
+static void connection_served(struct vfio_user_connection *base)
+{
+	(void)base;
+}
+
+static void connection_ended(struct vfio_user_connection *base, int reason)
+{
+	struct memdev_connection *connection = (struct memdev_connection *)base;
+	struct memdev_listener *listener = connection->listener;
+
+	LIST_REMOVE(connection, link);
+	vfio_user_server_fini(&base->server);
+	free(connection);
+	atomic_fetch_sub(&listener->num_connections, 1);
+	log_limited(&listener->log_limit, LOG_LEVEL_DEBUG, "%s: VM detached: %s", listener->name,
+		    strerror(-reason));
+}
+
+/* worker_call() */
+static void adopt(void *argument)
+{
+	struct memdev_connection *connection = argument;
+	struct memdev_listener *listener = connection->listener;
+	int result;
+
+	LIST_INSERT_HEAD(&listener->connections, connection, link);
+	result = vfio_user_connection_start(&connection->base, listener->worker);
+	if (result < 0)
+		vfio_user_connection_end(&connection->base, result);
+}
+
+/* worker_call() */
+static void end_hung_up(void *argument)
+{
+	struct memdev_listener *listener = argument;
+	struct memdev_connection *connection = LIST_FIRST(&listener->connections);
+
+	while (connection != NULL) {
+		struct memdev_connection *next = LIST_NEXT(connection, link);
+
+		if (vfio_user_connection_hung_up(&connection->base))
+			vfio_user_connection_end(&connection->base, -ECONNRESET);
+		connection = next;
+	}
+}
+
+/* worker_call() */
+static void end_all(void *argument)
+{
+	struct memdev_listener *listener = argument;
+
+	while (!LIST_EMPTY(&listener->connections))
+		vfio_user_connection_end(&LIST_FIRST(&listener->connections)->base, -ESHUTDOWN);
+}
+
+/* ---- on the control thread ---- */
+
+static void accepted(struct socket_listener *socket, int fd)
+{
+	struct memdev_listener *listener = (struct memdev_listener *)socket;
+	struct memdev_connection *connection;
+
+	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS)
+		worker_call(listener->worker, end_hung_up, listener);
+	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS) {
+		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
+			    "%s: refused a VM: %d are attached, which is the most", listener->name,
+			    MAX_CONNECTIONS);
+		close(fd);
+		return;
+	}
+	connection = malloc(sizeof(*connection));
+	if (connection == NULL) {
+		log_limited(&listener->log_limit, LOG_LEVEL_ERROR,
+			    "%s: cannot attach a VM: out of memory", listener->name);
+		close(fd);
+		return;
+	}
+	connection->listener = listener;
+	connection->base.served = connection_served;
+	connection->base.ended = connection_ended;
+	memdev_init(&connection->memdev, listener->region);
+	vfio_user_server_init(&connection->base.server, fd, &connection->memdev.function,
+			      listener->name, &listener->log_limit, &listener->counters);
+	atomic_fetch_add(&listener->num_connections, 1);
+	worker_call(listener->worker, adopt, connection);
+}
+
+int memdev_listen(struct memdev_listener **out, struct engine *engine, struct event_base *base,
+		  struct region *region, const char *path, const struct socket_access *access,
+		  struct error *error)
+{
+	struct memdev_listener *listener = calloc(1, sizeof(*listener));
+	int result;
+
+	if (listener == NULL)
+		return error_set(error, ENOMEM, "region %u: out of memory", region_id(region));
+	listener->worker = engine_least_loaded(engine);
+	listener->socket.accepted = accepted;
+	LIST_INIT(&listener->connections);
+	snprintf(listener->name, sizeof(listener->name), "region %u", region_id(region));
+	result = socket_listener_open(&listener->socket, base, path, access, error);
+	if (result < 0) {
+		free(listener);
+		return result;
+	}
+	listener->region = region_get(region);
+	*out = listener;
+	return 0;
+}
+
+void memdev_unlisten(struct memdev_listener *listener)
+{
+	socket_listener_close(&listener->socket);
+	worker_call(listener->worker, end_all, listener);
+	region_put(listener->region);
+	free(listener);
+}
+
+uint32_t memdev_connections(const struct memdev_listener *listener)
+{
+	return atomic_load(&listener->num_connections);
+}
