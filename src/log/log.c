@@ -34,7 +34,7 @@ bool log_enabled(enum log_level level)
 
 static void log_write(enum log_level level, const char *text, unsigned left_out)
 {
-	static int terminal = -1;
+	static _Atomic int terminal = -1;
 	char note[64] = "";
 	char prefix[48];
 
