@@ -362,8 +362,8 @@ out_close:
 
 int configuration_load(struct configuration *configuration, const char *path, struct error *error)
 {
-	char *text;
-	size_t length;
+	char *text = NULL;
+	size_t length = 0;
 	int rc = file_read(path, &text, &length, error);
 
 	if (rc == 0) {

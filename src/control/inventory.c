@@ -575,7 +575,7 @@ static void pipe_unmake(struct inventory *inventory, struct inventory_pipe *pipe
 int inventory_pipe_add(struct inventory *inventory, const struct port_spec *spec,
 		       struct error *error)
 {
-	struct inventory_pipe *pipe;
+	struct inventory_pipe *pipe = NULL;
 	int rc;
 
 	if (inventory_pipe_find(inventory, spec->config.name) != NULL)
