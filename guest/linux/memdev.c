@@ -78,7 +78,9 @@ static struct ptnet_memdev *ptnet_memdev_find_locked(u16 id)
 	struct ptnet_memdev *memdev;
 
 	lockdep_assert_held(&memdevs_lock);
-	list_for_each_entry(memdev, &memdevs, link) if (memdev->id == id) return memdev;
+	list_for_each_entry (memdev, &memdevs, link)
+		if (memdev->id == id)
+			return memdev;
 	return NULL;
 }
 

@@ -97,8 +97,7 @@ static void ptnet_port_update_rings(struct ptnet_port *port)
 	struct ptnet_ring *ring;
 	unsigned int i;
 
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		enum ptnet_ring_mode wanted = ptnet_ring_wanted(ring);
 
 		if (ring->mode == wanted)
@@ -114,7 +113,8 @@ static void ptnet_port_stop_rings(struct ptnet_port *port)
 	struct ptnet_ring *ring;
 	unsigned int i;
 
-	for_each_ring(port, dir, i, ring) ptnet_ring_leave(ring);
+	for_each_ring (port, dir, i, ring)
+		ptnet_ring_leave(ring);
 }
 
 static bool ptnet_port_has_fault(const struct ptnet_port *port)
@@ -125,8 +125,7 @@ static bool ptnet_port_has_fault(const struct ptnet_port *port)
 
 	if (!port->active)
 		return false;
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		if (READ_ONCE(ring->fault))
 			return true;
 	}
@@ -184,8 +183,7 @@ void ptnet_port_lose(struct ptnet_port *port)
 	lockdep_assert_held(&port->lock);
 	WRITE_ONCE(port->epoch, port->epoch + 1);
 	port->bound = 0;
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		ring->bound = 0;
 		ring->exclusive = false;
 		ring->shown = false;
@@ -194,7 +192,7 @@ void ptnet_port_lose(struct ptnet_port *port)
 		ptnet_port_stop_rings(port);
 		ptnet_port_deactivate(port);
 	}
-	for_each_ring(port, dir, i, ring)
+	for_each_ring (port, dir, i, ring)
 		wake_up_interruptible_poll(&ring->wait, EPOLLERR | EPOLLHUP);
 	for (dir = PTNET_TX; dir < PTNET_DIRS; dir++)
 		wake_up_interruptible_poll(&port->wait[dir], EPOLLERR | EPOLLHUP);
@@ -256,8 +254,7 @@ static int ptnet_port_check_shares(struct ptnet_binding *binding)
 	struct ptnet_ring *ring;
 	unsigned int i;
 
-	for_each_bound_ring(binding, dir, i, ring)
-	{
+	for_each_bound_ring (binding, dir, i, ring) {
 		if (ring->exclusive || (exclusive && ring->bound))
 			return -EBUSY;
 	}
@@ -272,8 +269,7 @@ static void ptnet_port_claim(struct ptnet_binding *binding, int by)
 	unsigned int i;
 
 	binding->port->bound += by;
-	for_each_bound_ring(binding, dir, i, ring)
-	{
+	for_each_bound_ring (binding, dir, i, ring) {
 		ring->bound += by;
 		ring->exclusive = ring->bound && (binding->flags & NR_EXCLUSIVE);
 	}
@@ -323,8 +319,7 @@ void ptnet_port_unbind(struct ptnet_binding *binding)
 
 	mutex_lock(&port->lock);
 	if (binding->epoch == port->epoch) {
-		for_each_bound_ring(binding, dir, i, ring)
-		{
+		for_each_bound_ring (binding, dir, i, ring) {
 			if (ring->bound == 1)
 				ptnet_netmap_release(ring);
 		}

@@ -246,8 +246,7 @@ static int ptnet_port_map(struct ptnet_port *port)
 			port->memdev->size);
 		return -EINVAL;
 	}
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		err = ptnet_port_find_ring(ring, nifp,
 					   dir == PTNET_TX ? i : port->num_rings[PTNET_TX] + 1 + i);
 		if (err)
@@ -283,8 +282,7 @@ int ptnet_port_activate(struct ptnet_port *port)
 	err = ptnet_port_map(port);
 	if (err)
 		goto detach;
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		WRITE_ONCE(ring->atok->appl_need_kick, dir == PTNET_RX);
 		WRITE_ONCE(ring->ktoa->kern_need_kick, 1);
 	}
@@ -296,8 +294,7 @@ int ptnet_port_activate(struct ptnet_port *port)
 		dev_err(&port->pdev->dev, "the host refuses to start the port: error %d\n", err);
 		goto detach;
 	}
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		err = ptnet_ring_adopt(ring);
 		if (err)
 			goto delete;

@@ -35,8 +35,7 @@ static void ptnet_port_free_irqs(struct ptnet_port *port)
 	struct ptnet_ring *ring;
 	unsigned int i;
 
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		if (ring->irq)
 			free_irq(ring->irq, ring);
 		ring->irq = 0;
@@ -58,8 +57,7 @@ static int ptnet_port_request_irqs(struct ptnet_port *port)
 		dev_err(&port->pdev->dev, "no %u MSI-X vectors: error %d\n", vectors, err);
 		return err;
 	}
-	for_each_ring(port, dir, i, ring)
-	{
+	for_each_ring (port, dir, i, ring) {
 		int irq = pci_irq_vector(port->pdev, ring->vector);
 
 		snprintf(ring->irq_name, sizeof(ring->irq_name), "ptnet-%s-%s%u",
