@@ -200,7 +200,8 @@ static bool copy_frame_general(struct kring *rx, const struct batch *batch,
 
 			if (chunk > room - used)
 				chunk = room - used;
-			memcpy(kring_buf(rx, slot) + used, from->data + done_in_fragment, chunk);
+			/* In one region both slots may name the same buffer. */
+			memmove(kring_buf(rx, slot) + used, from->data + done_in_fragment, chunk);
 			used += chunk;
 			left -= chunk;
 			done_in_fragment += chunk;
@@ -355,6 +356,7 @@ static void deliver_to_port(struct port *port, unsigned tx_index, struct batch *
 		deliver(port_rx(port, 0), batch, FRAME_NONE, flood);
 }
 
+/* To the destinations that deliver_flood() did not reach. */
 static void deliver_unicast(struct kring *tx, struct vale *vale, struct batch *batch)
 {
 	for (unsigned i = 0; i < batch->num_destinations; i++) {
@@ -363,6 +365,8 @@ static void deliver_unicast(struct kring *tx, struct vale *vale, struct batch *b
 			atomic_load_explicit(&vale->ports[index], memory_order_acquire);
 		uint16_t first = batch->unicast[index].first;
 
+		if (first == FRAME_NONE)
+			continue;
 		if (port != NULL)
 			deliver_to_port(port, tx->index, batch, first, FRAME_NONE);
 		else /* it left while its addresses were being forgotten */
@@ -386,6 +390,7 @@ static void deliver_flood(struct kring *tx, struct vale *vale, unsigned source,
 		anybody = true;
 		deliver_to_port(port, tx->index, batch, batch->unicast[index].first,
 				batch->flood.first);
+		batch->unicast[index].first = FRAME_NONE;
 	}
 	if (!anybody)
 		ring_count(&tx->counters, RING_DROP_NO_DESTINATION,
@@ -415,10 +420,9 @@ enum port_work vale_run(struct kring *tx, unsigned budget)
 
 	gather(tx, &batch, budget < BATCH_SLOTS ? budget : BATCH_SLOTS);
 	classify(tx, self->vale, self->index, &batch);
-	if (batch.flood.first == FRAME_NONE)
-		deliver_unicast(tx, self->vale, &batch);
-	else
+	if (batch.flood.first != FRAME_NONE)
 		deliver_flood(tx, self->vale, self->index, &batch);
+	deliver_unicast(tx, self->vale, &batch);
 
 	count_taken(tx, &batch);
 	if (tx->head == tx->hwcur) {
