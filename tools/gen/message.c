@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "message.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char first[512];
+
+int complain(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+
+	pthread_mutex_lock(&lock);
+	if (!first[0])
+		snprintf(first, sizeof(first), "%s", text);
+	fprintf(stderr, "ptnet-gen: %s\n", text);
+	pthread_mutex_unlock(&lock);
+	return -1;
+}
+
+const char *first_complaint(void)
+{
+	const char *text;
+
+	pthread_mutex_lock(&lock);
+	text = first[0] ? first : NULL;
+	pthread_mutex_unlock(&lock);
+	return text;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What ptnet-gen says to its user besides results: one line on standard error, with the
+ * program's name in front.
+ */
+#ifndef GEN_MESSAGE_H
+#define GEN_MESSAGE_H
+
+/* No newline at the end of fmt. Any thread. Returns -1, so that a caller can return it. */
+int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The first message given to complain, for the report; NULL if there was none. Any thread. */
+const char *first_complaint(void);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "port.h"
+
+#include "message.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* The port's header length, set first if the user says so. Owners without the request have 0. */
+static int get_vnet_hdr(struct gen_port *p, int wanted)
+{
+	struct nmreq_port_hdr body = {0};
+	struct nmreq_header hdr;
+
+	nmreq_header_init(&hdr, NETMAP_REQ_PORT_HDR_SET, &body);
+	memcpy(hdr.nr_name, p->d->hdr.nr_name, sizeof(hdr.nr_name));
+	if (wanted >= 0) {
+		body.nr_hdr_len = (uint32_t)wanted;
+		if (ioctl(p->d->fd, NIOCCTRL, &hdr) < 0)
+			return complain("%s: cannot set the virtio-net header length to %d: %s",
+					hdr.nr_name, wanted, strerror(errno));
+	}
+	hdr.nr_reqtype = NETMAP_REQ_PORT_HDR_GET;
+	if (ioctl(p->d->fd, NIOCCTRL, &hdr) == 0)
+		p->vnet_hdr = body.nr_hdr_len;
+	return 0;
+}
+
+static int choose_ring(struct nmport_d *d, int index)
+{
+	switch (d->reg.nr_mode) {
+	case NR_REG_ALL_NIC:
+		d->reg.nr_mode = NR_REG_ONE_NIC;
+		break;
+	case NR_REG_SW:
+		d->reg.nr_mode = NR_REG_ONE_SW;
+		break;
+	default:
+		return complain(
+			"--threads chooses the rings: give the port without a ring (-N, *)");
+	}
+	d->reg.nr_ringid = (uint16_t)index;
+	return 0;
+}
+
+static int check_rings(const struct gen_port *p, const struct gen_options *o, int index)
+{
+	bool rx = o->function != GEN_TX, tx = o->function != GEN_RX;
+	unsigned int there = rx ? p->d->reg.nr_rx_rings : p->d->reg.nr_tx_rings;
+
+	if (index >= (int)there)
+		return complain("%s has %u %s rings, too few for %u threads", o->port, there,
+				rx ? "RX" : "TX", o->threads);
+	if (tx && !port_tx_rings(p))
+		return complain(
+			"%s: no TX ring is bound; %s needs one (is there an /R in the name?)",
+			o->port, function_name(o->function));
+	if (rx && !port_rx_rings(p))
+		return complain(
+			"%s: no RX ring is bound; %s needs one (is there a /T in the name?)",
+			o->port, function_name(o->function));
+	return 0;
+}
+
+/* Buffers between the region's first one and its end. */
+static uint32_t count_buffers(const struct gen_port *p)
+{
+	struct netmap_ring *ring = port_tx_rings(p) ? port_tx_ring(p, 0) : port_rx_ring(p, 0);
+	const char *end = (const char *)p->d->mem->mem + p->d->mem->size;
+
+	return (uint32_t)((size_t)(end - NETMAP_BUF(ring, 0)) / ring->nr_buf_size);
+}
+
+/* What libnetmap has to say, in our way; port_open then need not say it again. */
+static void library_error(struct nmctx *ctx, const char *message)
+{
+	(void)ctx;
+	complain("%s", message);
+}
+
+int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_port *first,
+	      int index)
+{
+	nmctx_get()->error = library_error;
+	if (!first) {
+		p->d = nmport_prepare(o->port);
+		if (!p->d)
+			return -1;
+		p->d->reg.nr_flags |= NR_ACCEPT_VNET_HDR;
+		if (o->function == GEN_RX)
+			p->d->reg.nr_flags |= NR_NO_TX_POLL;
+		if (index >= 0 && choose_ring(p->d, index))
+			return -1;
+	} else {
+		p->d = nmport_clone(first->d);
+		if (!p->d)
+			return -1;
+		p->d->reg.nr_ringid = (uint16_t)index;
+		p->d->reg.nr_extra_bufs = 0;
+	}
+	if (nmport_open_desc(p->d))
+		return -1;
+	if (check_rings(p, o, index))
+		return -1;
+	p->busy = o->busy;
+	p->buf_limit = count_buffers(p);
+	return get_vnet_hdr(p, first ? -1 : o->vnet_hdr);
+}
+
+void port_close(struct gen_port *p)
+{
+	nmport_close(p->d);
+	p->d = NULL;
+}
+
+static int sync_port(const struct gen_port *p, unsigned long request, const char *what)
+{
+	if (ioctl(p->d->fd, request, NULL) == 0)
+		return 0;
+	return complain("%s: %s failed: %s%s", p->d->hdr.nr_name, what, strerror(errno),
+			errno == EIO ? " (the interface is going away)" : "");
+}
+
+int port_sync_tx(const struct gen_port *p)
+{
+	return sync_port(p, NIOCTXSYNC, "sending (NIOCTXSYNC)");
+}
+
+int port_sync_rx(const struct gen_port *p)
+{
+	return sync_port(p, NIOCRXSYNC, "receiving (NIOCRXSYNC)");
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+static enum wait_result sync_and_look(const struct gen_port *p, short events)
+{
+	if ((events & POLLOUT) && port_sync_tx(p))
+		return WAIT_FAILED;
+	if ((events & POLLIN) && port_sync_rx(p))
+		return WAIT_FAILED;
+	return WAIT_READY;
+}
+
+enum wait_result port_wait(const struct gen_port *p, short events, int64_t ns)
+{
+	struct pollfd fds[2] = {
+		{.fd = p->d->fd, .events = events},
+		{.fd = p->stop_fd, .events = POLLIN},
+	};
+	struct timespec t = to_timespec(ns < 0 ? 0 : ns);
+	int n;
+
+	if (p->busy)
+		return sync_and_look(p, events);
+	/* The port alone, as long as it keeps us busy; then with what may stop us. */
+	n = poll(fds, 1, 0);
+	if (n == 0 && ns != 0)
+		n = ppoll(fds, 2, ns < 0 ? NULL : &t, NULL);
+	if (n < 0 && errno != EINTR) {
+		complain("%s: poll failed: %s", p->d->hdr.nr_name, strerror(errno));
+		return WAIT_FAILED;
+	}
+	if (n <= 0)
+		return n == 0 ? WAIT_TIMEOUT : WAIT_READY;
+	if (fds[0].revents & (POLLERR | POLLNVAL | POLLHUP)) {
+		complain(
+			"%s: the port reports an error (POLLERR): it or its interface has gone "
+			"away, or its owner has stopped a ring; open it again, and see the owner's "
+			"log",
+			p->d->hdr.nr_name);
+		return WAIT_FAILED;
+	}
+	return fds[1].revents ? WAIT_STOP : WAIT_READY;
+}
+
+enum wait_result port_wait_room(const struct gen_port *p, int64_t ns)
+{
+	unsigned int i;
+
+	/* poll finds a ring ready when cur != tail (spec section 3.1). */
+	for (i = 0; i < port_tx_rings(p); i++) {
+		struct netmap_ring *ring = port_tx_ring(p, i);
+
+		ring->cur = ring->tail;
+	}
+	return port_wait(p, POLLOUT, ns);
+}
+
+enum wait_result stop_wait(int stop_fd, int64_t ns)
+{
+	struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+	struct timespec t = to_timespec(ns < 0 ? 0 : ns);
+
+	return ppoll(&fd, 1, &t, NULL) > 0 ? WAIT_STOP : WAIT_TIMEOUT;
+}
+
+uint32_t port_pending(const struct gen_port *p)
+{
+	uint32_t pending = 0;
+	unsigned int i;
+
+	for (i = 0; i < port_tx_rings(p); i++) {
+		const struct netmap_ring *ring = port_tx_ring(p, i);
+
+		pending += ring->num_slots - 1 - nm_ring_space(ring);
+	}
+	return pending;
+}

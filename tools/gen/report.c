@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "report.h"
+
+#include "message.h"
+#include "number.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint32_t pending(const struct run *r)
+{
+	uint32_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < r->n_workers; i++)
+		sum += r->workers[i].pending;
+	return sum;
+}
+
+/* Packets of --count that did not come; 0 without --count. */
+static uint64_t missing(const struct run *r)
+{
+	return r->options->count ? r->to_receive : 0;
+}
+
+static bool traffic_is_bad(const struct run *r)
+{
+	const struct gen_options *o = r->options;
+	struct totals t = run_totals(r);
+	enum stop_reason reason = run_reason(r);
+
+	switch (o->function) {
+	case GEN_RX:
+		return o->check && (sequence_is_bad(r->tracker) || t.bad || missing(r));
+	case GEN_PING:
+		return t.missed || !t.packets;
+	case GEN_TX:
+		/* A sender that was told when to stop need not be rid of everything. */
+		return o->timeout && pending(r) && (reason == STOP_COUNT || reason == STOP_END);
+	default:
+		return false;
+	}
+}
+
+int report_status(const struct run *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->n_workers; i++) {
+		if (r->workers[i].failed)
+			return GEN_FAILED;
+	}
+	if (run_reason(r) == STOP_ERROR)
+		return GEN_FAILED;
+	return traffic_is_bad(r) ? GEN_BAD_TRAFFIC : GEN_OK;
+}
+
+/* Seconds from the first batch to the last, or to the end for a sender; 0 if there was one. */
+static double active_seconds(const struct run *r)
+{
+	int64_t first = 0, last = 0;
+	unsigned int i;
+
+	for (i = 0; i < r->n_workers; i++) {
+		const struct worker *w = &r->workers[i];
+
+		if (w->first_ns && (!first || w->first_ns < first))
+			first = w->first_ns;
+		if (w->last_ns > last)
+			last = w->last_ns;
+	}
+	return (double)(last - first) / 1e9;
+}
+
+static double per_second(double n, double seconds)
+{
+	return seconds > 0 ? n / seconds : 0;
+}
+
+/* ---- JSON ---- */
+
+static json_t *integer(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *sequence_json(struct sequence_tracker *t)
+{
+	struct sequence_counts c = sequence_total(t);
+
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "flows", (int)t->n_flows,
+			 "received", integer(c.received), "lost", integer(c.lost), "duplicated",
+			 integer(c.duplicated), "reordered", integer(c.reordered), "stale",
+			 integer(c.stale), "corrupted", integer(t->corrupted), "other",
+			 integer(t->other), "untracked", integer(t->untracked));
+}
+
+static json_t *latency_json(const struct run *r)
+{
+	const struct histogram *h = r->workers[0].latency;
+	struct totals t = run_totals(r);
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "answered", integer(h->n),
+			 "lost", integer(t.missed), "late", integer(t.late), "min_ns",
+			 integer(h->n ? h->min : 0), "avg_ns", integer(histogram_mean(h)), "p50_ns",
+			 integer(histogram_quantile(h, 500)), "p99_ns",
+			 integer(histogram_quantile(h, 990)), "p999_ns",
+			 integer(histogram_quantile(h, 999)), "max_ns", integer(h->max));
+}
+
+static json_t *threads_json(const struct run *r)
+{
+	json_t *list = json_array();
+	unsigned int i;
+
+	for (i = 0; i < r->n_workers; i++) {
+		struct counters *c = &r->workers[i].counters;
+
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o}", "packets", integer(c->packets), "bytes",
+					integer(c->bytes), "batches", integer(c->batches)));
+	}
+	return list;
+}
+
+json_t *report_json(const struct run *r)
+{
+	const struct gen_options *o = r->options;
+	struct totals t = run_totals(r);
+	double seconds = active_seconds(r);
+	json_t *doc;
+
+	doc = json_pack("{s:s, s:s, s:i, s:s, s:i, s:f, s:f, s:o, s:o, s:f, s:f, s:o, s:f, s:o}",
+			"function", function_name(o->function), "port", o->port, "status",
+			report_status(r), "stopped_by", stop_reason_name(run_reason(r)), "threads",
+			(int)r->n_workers, "seconds", (double)r->seconds_ns / 1e9, "active_seconds",
+			seconds, "packets", integer(t.packets), "bytes", integer(t.bytes), "pps",
+			per_second((double)t.packets, seconds), "bps",
+			per_second(8.0 * (double)t.bytes, seconds), "batches", integer(t.batches),
+			"avg_batch", t.batches ? (double)t.packets / (double)t.batches : 0.0,
+			"waits", integer(t.waits));
+	if (!doc)
+		return NULL;
+	if (o->function == GEN_TX || o->function == GEN_PONG)
+		json_object_set_new(doc, "pending", integer(pending(r)));
+	if (o->function == GEN_RX) {
+		json_object_set_new(doc, "empty_slots", integer(t.empty));
+		json_object_set_new(doc, "bad", integer(t.bad));
+		json_object_set_new(doc, "missing", integer(missing(r)));
+	}
+	if (o->function == GEN_PING || o->function == GEN_PONG)
+		json_object_set_new(doc, "ignored", integer(t.ignored));
+	if (r->replay.n)
+		json_object_set_new(doc, "cut_frames", integer(r->replay.cut));
+	if (r->tracker)
+		json_object_set_new(doc, "sequence", sequence_json(r->tracker));
+	if (o->function == GEN_PING)
+		json_object_set_new(doc, "latency", latency_json(r));
+	if (first_complaint())
+		json_object_set_new(doc, "error", json_string(first_complaint()));
+	json_object_set_new(doc, "per_thread", threads_json(r));
+	return doc;
+}
+
+static int write_json(const struct gen_options *o, json_t *doc)
+{
+	FILE *out = o->json_file ? fopen(o->json_file, "we") : stdout;
+	int failed;
+
+	if (!out)
+		return complain("cannot write %s: %s", o->json_file, strerror(errno));
+	failed = !doc || json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	putc('\n', out);
+	failed |= fflush(out) || ferror(out);
+	if (o->json_file)
+		fclose(out);
+	return failed ? complain("the JSON report could not be written in whole") : 0;
+}
+
+int report_print_failure(const struct gen_options *o)
+{
+	json_t *doc;
+	int result;
+
+	if (!o->json)
+		return 0;
+	doc = json_pack("{s:s, s:s, s:i, s:s, s:s}", "function", function_name(o->function), "port",
+			o->port, "status", GEN_FAILED, "stopped_by", stop_reason_name(STOP_ERROR),
+			"error", first_complaint() ? first_complaint() : "unknown");
+	result = write_json(o, doc);
+	json_decref(doc);
+	return result;
+}
+
+/* ---- text ---- */
+
+static void print_traffic(const struct run *r)
+{
+	struct totals t = run_totals(r);
+	double seconds = active_seconds(r);
+	char pps[16], bps[16];
+
+	printf("%s %s: %llu packets, %llu bytes in %.3f s", function_name(r->options->function),
+	       r->options->port, (unsigned long long)t.packets, (unsigned long long)t.bytes,
+	       seconds);
+	if (seconds > 0)
+		printf(": %spps, %sbps", with_unit((double)t.packets / seconds, pps, sizeof(pps)),
+		       with_unit(8.0 * (double)t.bytes / seconds, bps, sizeof(bps)));
+	if (t.batches)
+		printf(", %.1f packets per batch", (double)t.packets / (double)t.batches);
+	printf("; ended by %s\n", stop_reason_name(run_reason(r)));
+	if (t.bad || t.empty)
+		printf("  %llu bad packets, %llu empty slots\n", (unsigned long long)t.bad,
+		       (unsigned long long)t.empty);
+	if (r->options->function == GEN_RX && missing(r))
+		printf("  %llu packets fewer than --count\n", (unsigned long long)missing(r));
+	if (r->replay.cut)
+		printf("  %zu frames were cut short already in the file\n", r->replay.cut);
+}
+
+static void print_sequence(struct sequence_tracker *t)
+{
+	struct sequence_counts c = sequence_total(t);
+
+	printf("  %llu checked in %u flows: %llu lost, %llu duplicated, %llu reordered, %llu "
+	       "stale, "
+	       "%llu corrupted; %llu other packets\n",
+	       (unsigned long long)c.received, t->n_flows, (unsigned long long)c.lost,
+	       (unsigned long long)c.duplicated, (unsigned long long)c.reordered,
+	       (unsigned long long)c.stale, (unsigned long long)t->corrupted,
+	       (unsigned long long)t->other);
+}
+
+static void print_latency(const struct run *r)
+{
+	const struct histogram *h = r->workers[0].latency;
+	struct totals t = run_totals(r);
+
+	printf("  %llu answered, %llu lost, %llu late\n", (unsigned long long)h->n,
+	       (unsigned long long)t.missed, (unsigned long long)t.late);
+	if (h->n)
+		printf("  round trip in us: min %.2f avg %.2f p50 %.2f p99 %.2f max %.2f\n",
+		       (double)h->min / 1e3, (double)histogram_mean(h) / 1e3,
+		       (double)histogram_quantile(h, 500) / 1e3,
+		       (double)histogram_quantile(h, 990) / 1e3, (double)h->max / 1e3);
+}
+
+int report_print(const struct run *r)
+{
+	const struct gen_options *o = r->options;
+	json_t *doc;
+	int result;
+
+	if (pending(r) && o->timeout)
+		complain("%s: the other side has not taken %u slots; they are lost when the port "
+			 "closes, unless the other end of a pipe is open",
+			 o->port, pending(r));
+	if (!o->quiet && !(o->json && !o->json_file)) {
+		print_traffic(r);
+		if (r->tracker)
+			print_sequence(r->tracker);
+		if (o->function == GEN_PING)
+			print_latency(r);
+	}
+	if (!o->json)
+		return 0;
+	doc = report_json(r);
+	result = write_json(o, doc);
+	json_decref(doc);
+	return result;
+}

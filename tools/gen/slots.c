@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "slots.h"
+
+void tx_begin(struct tx_cursor *c, struct netmap_ring *ring)
+{
+	c->ring = ring;
+	c->next = ring->head;
+	c->room = nm_ring_space(ring);
+}
+
+static uint32_t capacity(const struct netmap_ring *ring, const struct netmap_slot *slot)
+{
+	uint64_t offset = NETMAP_ROFFSET(ring, slot);
+
+	return offset < ring->nr_buf_size ? ring->nr_buf_size - (uint32_t)offset : 0;
+}
+
+uint8_t *tx_buffer(const struct tx_cursor *c, uint32_t len)
+{
+	struct netmap_slot *slot = &c->ring->slot[c->next];
+
+	if (!c->room || capacity(c->ring, slot) < len || len > UINT16_MAX)
+		return NULL;
+	return (uint8_t *)NETMAP_BUF_OFFSET(c->ring, slot);
+}
+
+/* NS_BUF_CHANGED is the owner's own note of a swapped buffer: it stays. */
+static inline void fill_slot(struct tx_cursor *c, uint32_t len, uint16_t flags)
+{
+	struct netmap_slot *slot = &c->ring->slot[c->next];
+
+	slot->len = (uint16_t)len;
+	slot->flags = (slot->flags & NS_BUF_CHANGED) | flags;
+	c->next = nm_ring_next(c->ring, c->next);
+	c->room--;
+}
+
+void tx_done(struct tx_cursor *c, uint32_t len)
+{
+	fill_slot(c, len, 0);
+}
+
+uint32_t tx_put(struct tx_cursor *c, uint32_t prefix, const uint8_t *frame, uint32_t len)
+{
+	struct tx_cursor start = *c;
+	uint32_t slots = 0;
+
+	while (c->room) {
+		struct netmap_slot *slot = &c->ring->slot[c->next];
+		uint8_t *to = (uint8_t *)NETMAP_BUF_OFFSET(c->ring, slot);
+		uint32_t most = capacity(c->ring, slot), part;
+
+		if (most > UINT16_MAX)
+			most = UINT16_MAX;
+		if (most < prefix)
+			break;
+		part = len < most - prefix ? len : most - prefix;
+		memset(to, 0, prefix);
+		memcpy(to + prefix, frame, part);
+		frame += part;
+		len -= part;
+		fill_slot(c, prefix + part, len ? NS_MOREFRAG : 0);
+		prefix = 0;
+		slots++;
+		if (!len)
+			return slots;
+	}
+	*c = start; /* the slots' flags don't matter until they are published */
+	return 0;
+}
+
+void tx_publish(struct tx_cursor *c)
+{
+	struct netmap_ring *ring = c->ring;
+
+	if (c->next == ring->head)
+		return;
+	ring->slot[c->next ? c->next - 1 : ring->num_slots - 1].flags |= NS_REPORT;
+	ring->cur = c->next;
+	ring->head = c->next;
+}
+
+void rx_begin(struct rx_cursor *c, struct netmap_ring *ring, uint32_t buf_limit)
+{
+	c->ring = ring;
+	c->next = ring->head;
+	c->left = nm_ring_space(ring);
+	c->buf_limit = buf_limit;
+}
+
+/* One slot, read once and checked. */
+struct fragment {
+	const uint8_t *data; /* NULL: bad */
+	uint16_t len;
+	bool more;
+};
+
+static inline struct fragment read_slot(const struct rx_cursor *c, uint32_t i)
+{
+	const struct netmap_ring *ring = c->ring;
+	struct netmap_slot s = *(const volatile struct netmap_slot *)&ring->slot[i];
+	struct fragment f = {.len = s.len, .more = s.flags & NS_MOREFRAG};
+	uint64_t offset = s.ptr & ring->offset_mask;
+
+	if (s.buf_idx < c->buf_limit && offset <= ring->nr_buf_size &&
+	    s.len <= ring->nr_buf_size - offset)
+		f.data = (const uint8_t *)NETMAP_BUF(ring, s.buf_idx) + offset;
+	return f;
+}
+
+bool rx_take(struct rx_cursor *c, struct rx_packet *p)
+{
+	struct fragment f;
+
+	if (!c->left)
+		return false;
+	f = read_slot(c, c->next);
+	*p = (struct rx_packet){.first = c->next, .data = f.data, .bad = !f.data};
+	for (;;) {
+		p->len += f.data ? f.len : 0;
+		p->slots++;
+		c->next = nm_ring_next(c->ring, c->next);
+		c->left--;
+		if (!f.more)
+			return true;
+		p->data = NULL;
+		if (!c->left) {
+			p->cut = true;
+			return true;
+		}
+		f = read_slot(c, c->next);
+		p->bad = p->bad || !f.data;
+	}
+}
+
+const uint8_t *rx_gather(const struct rx_cursor *c, const struct rx_packet *p, uint8_t *scratch,
+			 uint32_t size, uint32_t *len)
+{
+	uint32_t i = p->first, n, have = 0;
+
+	if (p->data) {
+		*len = p->len;
+		return p->data;
+	}
+	for (n = 0; n < p->slots; n++, i = nm_ring_next(c->ring, i)) {
+		struct fragment f = read_slot(c, i);
+		uint32_t part = f.len < size - have ? f.len : size - have;
+
+		if (!f.data)
+			break;
+		memcpy(scratch + have, f.data, part);
+		have += part;
+	}
+	*len = have;
+	return scratch;
+}
+
+void rx_release(struct rx_cursor *c)
+{
+	c->ring->cur = c->next;
+	c->ring->head = c->next;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets into and out of rings. A cursor walks a ring privately and publishes once per batch.
+ * Nothing here makes a system call: the functions work on any netmap_ring, an open port's or
+ * one in a test's memory.
+ *
+ * Slots of an RX ring are the port's or even another program's (a pipe's peer), so index and
+ * length are read once and checked before the buffer is touched.
+ */
+#ifndef GEN_SLOTS_H
+#define GEN_SLOTS_H
+
+#include <net/netmap_user.h>
+#include <stdbool.h>
+
+/* ---- sending ---- */
+
+struct tx_cursor {
+	struct netmap_ring *ring;
+	uint32_t next; /* first slot not filled */
+	uint32_t room; /* slots left */
+};
+
+void tx_begin(struct tx_cursor *c, struct netmap_ring *ring);
+
+/* The buffer of the next slot if len bytes fit in it and there is a slot, else NULL. */
+uint8_t *tx_buffer(const struct tx_cursor *c, uint32_t len);
+
+/* The next slot, whose buffer holds len bytes of a whole packet, is done. */
+void tx_done(struct tx_cursor *c, uint32_t len);
+
+/*
+ * Copies a packet (prefix zero bytes, then len bytes) into as many slots as it takes, NS_MOREFRAG
+ * in all but the last. Returns the slots used; 0 if there is no room for all of it.
+ */
+uint32_t tx_put(struct tx_cursor *c, uint32_t prefix, const uint8_t *frame, uint32_t len);
+
+/* Makes what was filled visible to the next sync; asks for a report on the last slot. */
+void tx_publish(struct tx_cursor *c);
+
+/* ---- receiving ---- */
+
+struct rx_cursor {
+	struct netmap_ring *ring;
+	uint32_t next;	    /* first slot not taken */
+	uint32_t left;	    /* slots not taken */
+	uint32_t buf_limit; /* buffers of the region: higher indices are wrong */
+};
+
+struct rx_packet {
+	uint32_t first; /* slot */
+	uint32_t slots;
+	uint32_t len;	     /* all slots */
+	const uint8_t *data; /* in one piece, or NULL: use rx_gather */
+	bool bad;	     /* a slot with an impossible index or length: data missing */
+	bool cut;	     /* the chain was not ended when it reached the tail */
+};
+
+void rx_begin(struct rx_cursor *c, struct netmap_ring *ring, uint32_t buf_limit);
+
+/* Takes the next packet. False if there is none. */
+bool rx_take(struct rx_cursor *c, struct rx_packet *p);
+
+/* The packet's bytes in one piece, in scratch (size bytes) if they are not so already. Sets *len
+ * to how many there are: fewer than p->len only if scratch was too small or a slot was bad. */
+const uint8_t *rx_gather(const struct rx_cursor *c, const struct rx_packet *p, uint8_t *scratch,
+			 uint32_t size, uint32_t *len);
+
+/* Gives what was taken back to the port, from its next sync on. */
+void rx_release(struct rx_cursor *c);
+
+/* ---- both ---- */
+
+static inline struct netmap_slot *slot_after(const struct netmap_ring *ring, uint32_t first,
+					     uint32_t n)
+{
+	uint32_t i = first + n;
+
+	return (struct netmap_slot *)&ring->slot[i < ring->num_slots ? i : i - ring->num_slots];
+}
+
+#endif
