@@ -146,15 +146,17 @@ static int path_set(char path[SOCKET_PATH_SIZE], const char *option, const char 
 	char directory[4096] = "";
 	char absolute[8192];
 
+	if (value[0] == '\0')
+		return error_set(error, EINVAL, "%s: the path is empty", option);
 	if (value[0] != '/' && getcwd(directory, sizeof(directory)) == NULL)
 		return error_set(error, errno, "%s: the working directory is unknown: %s", option,
 				 strerror(errno));
 	snprintf(absolute, sizeof(absolute), "%s%s%s", directory, value[0] != '/' ? "/" : "",
 		 value);
-	if (value[0] == '\0' || strlen(absolute) >= SOCKET_PATH_SIZE)
+	if (strlen(absolute) >= SOCKET_PATH_SIZE)
 		return error_set(error, ENAMETOOLONG,
-				 "%s %.100s: the path must have 1 to %d bytes, has %zu", option,
-				 value, SOCKET_PATH_SIZE - 1, strlen(absolute));
+				 "%s %.100s: the path has %zu bytes, the system allows %d", option,
+				 value, strlen(absolute), SOCKET_PATH_SIZE - 1);
 	memcpy(path, absolute, strlen(absolute) + 1);
 	return 0;
 }
@@ -171,15 +173,13 @@ static int workers_set(unsigned *workers, const char *value, struct error *error
 	return 0;
 }
 
-static int configuration_make(struct configuration *configuration, const struct options *options,
-			      struct error *error)
+/* What the command line says takes the place of what the file says. */
+static int options_apply(struct configuration *configuration, const struct options *options,
+			 struct error *error)
 {
 	int rc = 0;
 
-	configuration_init(configuration);
-	if (options->config != NULL)
-		rc = configuration_load(configuration, options->config, error);
-	if (rc == 0 && options->control != NULL)
+	if (options->control != NULL)
 		rc = path_set(configuration->control_path, "--control", options->control, error);
 	if (rc == 0 && options->sockets != NULL)
 		rc = path_set(configuration->sockets_directory, "--sockets", options->sockets,
@@ -231,17 +231,10 @@ static int directory_make(const char *path, struct error *error)
 	return 0;
 }
 
-static int directories_make(const struct configuration *configuration, struct error *error)
-{
-	char directory[SOCKET_PATH_SIZE];
-	int rc;
-
-	control_directory(configuration, directory);
-	rc = directory_make(directory, error);
-	return rc < 0 ? rc : directory_make(configuration->sockets_directory, error);
-}
-
-/* Root without its capabilities may not write into other people's directories. */
+/*
+ * Also asks whether sockets can be made there: root without its capabilities may not
+ * write into other people's directories.
+ */
 static int directory_check(const char *path, struct error *error)
 {
 	if (access(path, W_OK | X_OK) == 0)
@@ -251,6 +244,28 @@ static int directory_check(const char *path, struct error *error)
 			 "ptnetd (root has given up the power to override that; --no-sandbox keeps "
 			 "it)",
 			 path, strerror(errno));
+}
+
+/* Makes the directories, then gives up what is not needed any more. */
+static int surroundings_make(const struct configuration *configuration, bool sandbox,
+			     struct error *error)
+{
+	const char *sockets = configuration->sockets_directory;
+	char control[SOCKET_PATH_SIZE];
+	int rc;
+
+	descriptors_raise();
+	control_directory(configuration, control);
+	rc = directory_make(control, error);
+	if (rc == 0)
+		rc = directory_make(sockets, error);
+	if (rc == 0 && sandbox)
+		rc = sandbox_enter(error);
+	if (rc == 0)
+		rc = directory_check(control, error);
+	if (rc == 0)
+		rc = directory_check(sockets, error);
+	return rc;
 }
 
 /* ---- signals ---- */
@@ -344,8 +359,7 @@ static int run(struct daemon *daemon, bool sandbox, struct error *error)
 	const struct configuration *configuration = &daemon->configuration;
 	int rc;
 
-	descriptors_raise();
-	rc = directories_make(configuration, error);
+	rc = surroundings_make(configuration, sandbox, error);
 	if (rc < 0)
 		return rc;
 	rc = control_socket_open(&daemon->control, configuration->control_path,
@@ -358,12 +372,7 @@ static int run(struct daemon *daemon, bool sandbox, struct error *error)
 	rc = signals_open(daemon, error);
 	if (rc < 0)
 		goto out_signals;
-	if (sandbox)
-		rc = sandbox_enter(error);
-	if (rc == 0)
-		rc = directory_check(configuration->sockets_directory, error);
-	if (rc == 0)
-		rc = engine_create(&daemon->engine, &configuration->engine, error);
+	rc = engine_create(&daemon->engine, &configuration->engine, error);
 	if (rc < 0)
 		goto out_signals;
 	rc = serve(daemon, error);
@@ -378,6 +387,13 @@ out_control:
 	return rc;
 }
 
+static int failed(struct daemon *daemon, const struct error *error, int status)
+{
+	log_error("%s", error->text);
+	configuration_fini(&daemon->configuration);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {0};
@@ -387,18 +403,17 @@ int main(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	rc = configuration_make(&daemon.configuration, &options, &error);
-	if (rc < 0) {
-		log_error("%s", error.text);
-		return EXIT_FAILURE;
-	}
+	configuration_init(&daemon.configuration);
+	if (options.config != NULL &&
+	    configuration_load(&daemon.configuration, options.config, &error) < 0)
+		return failed(&daemon, &error, EXIT_FAILURE);
+	if (options_apply(&daemon.configuration, &options, &error) < 0)
+		return failed(&daemon, &error, EXIT_USAGE);
 	log_set_level(daemon.configuration.log_level);
 	if (options.check_config)
 		printf("%s is right\n", options.config);
-	else
-		rc = run(&daemon, !options.no_sandbox, &error);
-	if (rc < 0)
-		log_error("%s", error.text);
+	else if (run(&daemon, !options.no_sandbox, &error) < 0)
+		return failed(&daemon, &error, EXIT_FAILURE);
 	configuration_fini(&daemon.configuration);
-	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return EXIT_SUCCESS;
 }

@@ -537,8 +537,12 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 	if (rc < 0)
 		goto fail_region;
 	rc = pipe_create(&master, &slave, &spec->config, region->region, error);
-	if (rc < 0)
+	if (rc < 0) {
+		error_prefix(error, "in region \"%s\"%s", region->name,
+			     region->implicit ? ", which has the size that its first user needed"
+					      : "");
 		goto fail_pipe;
+	}
 	rc = port_publish(&made->master, inventory, master, region, NULL, spec->access, error);
 	if (rc < 0)
 		goto fail_master;
