@@ -259,6 +259,23 @@ static void ring_enter_recheck(struct worker *worker, struct kring *kring, unsig
 }
 
 /*
+ * Can no kick of the ring get lost in a store buffer, nor one of the ring that it
+ * shares its slots with, which wakes it as well? Caller holds @kring's lock.
+ */
+static bool ring_fenced(struct kring *kring)
+{
+	struct kring *peer = kring->peer;
+	bool fenced;
+
+	if (kring->state != KRING_RUNNING || peer == NULL)
+		return kring->state != KRING_RUNNING || kring->extension;
+	pthread_mutex_lock(&peer->lock);
+	fenced = kring->extension && (peer->state != KRING_RUNNING || peer->extension);
+	pthread_mutex_unlock(&peer->lock);
+	return fenced;
+}
+
+/*
  * The ring is dry: its kick is enabled and it is given up until somebody wakes it.
  * It is IDLE before its kick is enabled, so that no kick can fall between.
  */
@@ -271,7 +288,7 @@ static void ring_go_idle(struct worker *worker, struct kring *kring)
 	atomic_store(&kring->sched_state, RING_IDLE);
 	pthread_mutex_lock(&kring->lock);
 	pending = kring->state == KRING_RUNNING && kring->port->ops->enable_kicks(kring);
-	fenced = kring->extension || kring->state != KRING_RUNNING;
+	fenced = ring_fenced(kring);
 	pthread_mutex_unlock(&kring->lock);
 	if (pending) {
 		uint32_t idle = RING_IDLE;
@@ -310,13 +327,11 @@ static void ring_run(struct worker *worker, struct kring *kring)
 
 static bool ring_pending(struct kring *kring)
 {
-	bool pending = false;
+	bool pending;
 
-	/* Whoever holds the lock is not this worker's concern: look again next time. */
-	if (pthread_mutex_trylock(&kring->lock) != 0)
-		return false;
-	if (kring->state == KRING_RUNNING)
-		pending = kring->port->ops->pending(kring);
+	/* Not trylock: the last recheck has no next time. */
+	pthread_mutex_lock(&kring->lock);
+	pending = kring->state == KRING_RUNNING && kring->port->ops->pending(kring);
 	pthread_mutex_unlock(&kring->lock);
 	return pending;
 }
@@ -363,6 +378,7 @@ void worker_forget_ring(struct worker *worker, struct kring *kring)
 {
 	worker_take_inbox(worker);
 	ring_leave(worker, kring);
+	atomic_store(&kring->sched_state, RING_IDLE); /* for the next who takes it on */
 }
 
 /* ---- the loop ---- */

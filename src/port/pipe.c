@@ -41,10 +41,7 @@ static inline void slot_pass(struct kring *from, struct kring *to, uint32_t inde
 	struct netmap_slot slot = kring_load_slot(from, index);
 
 	kring_store_slot(to, index, slot);
-	if ((slot.flags & NS_BUF_CHANGED) != 0) {
-		slot.flags &= (uint16_t)~NS_BUF_CHANGED;
-		kring_store_slot(from, index, slot);
-	}
+	kring_clear_buf_changed(from, index, slot);
 }
 
 /* rx's lock held. True if the reader's ring runs and gave nothing bad. */
@@ -73,9 +70,7 @@ static void pass_on(struct kring *tx, struct kring *rx, unsigned budget)
 		struct netmap_slot slot = kring_load_slot(tx, index);
 
 		kring_store_slot(rx, index, slot);
-		if ((slot.flags & NS_BUF_CHANGED) != 0)
-			__atomic_store_n(&tx->slots[index].flags,
-					 slot.flags & (uint16_t)~NS_BUF_CHANGED, __ATOMIC_RELAXED);
+		kring_clear_buf_changed(tx, index, slot);
 		index = ring_next(tx->num_slots, index);
 		bytes += slot.len;
 		if ((slot.flags & NS_MOREFRAG) == 0) {
@@ -117,6 +112,12 @@ static bool sender_wants_room(const struct kring *tx)
 	return room < tx->num_slots / 2 || tx->cur == tx->hwtail;
 }
 
+/* A new cur may say that the sender now waits for room. */
+static bool sender_published(const struct kring *tx)
+{
+	return kring_peek_head(tx) != tx->hwcur || PTNET_LOAD_RELAXED(&tx->atok->cur) != tx->cur;
+}
+
 static bool reader_released(struct kring *tx)
 {
 	struct kring *rx = tx->peer;
@@ -131,7 +132,7 @@ static bool pipe_pending(struct kring *tx)
 
 	if (rx == NULL)
 		return false;
-	if (kring_peek_head(tx) != tx->hwcur)
+	if (sender_published(tx))
 		return true;
 	if (!sender_wants_room(tx))
 		return false;
@@ -154,8 +155,7 @@ static bool pipe_enable_kicks(struct kring *tx)
 	if (reader_kicks)
 		kring_set_need_kick(rx, true);
 	kring_full_barrier();
-	pending = kring_peek_head(tx) != tx->hwcur || PTNET_LOAD_RELAXED(&tx->atok->cur) != tx->cur ||
-		  (reader_kicks && reader_released(tx));
+	pending = sender_published(tx) || (reader_kicks && reader_released(tx));
 	if (pending) {
 		kring_set_need_kick(tx, false);
 		if (reader_kicks)
@@ -192,7 +192,7 @@ static void pair_reset(struct kring *tx, struct kring *rx)
 {
 	pthread_mutex_lock(&tx->lock);
 	pthread_mutex_lock(&rx->lock);
-	if (tx->state == KRING_STOPPED && rx->state == KRING_STOPPED) {
+	if (tx->peer == rx && tx->state == KRING_STOPPED && rx->state == KRING_STOPPED) {
 		port_reset_ring(tx);
 		port_reset_ring(rx);
 	}
@@ -200,17 +200,27 @@ static void pair_reset(struct kring *tx, struct kring *rx)
 	pthread_mutex_unlock(&tx->lock);
 }
 
+static struct kring *peer_of(struct kring *kring)
+{
+	pthread_mutex_lock(&kring->lock);
+	struct kring *peer = kring->peer;
+	pthread_mutex_unlock(&kring->lock);
+	return peer;
+}
+
+/* On a worker's thread, perhaps while the control thread is removing the peer. */
 static void pipe_reset(struct port *port)
 {
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
+		struct kring *peer = peer_of(kring);
 
-		if (kring->peer == NULL)
+		if (peer == NULL)
 			continue;
 		if (kring->dir == KRING_TX)
-			pair_reset(kring, kring->peer);
+			pair_reset(kring, peer);
 		else
-			pair_reset(kring->peer, kring);
+			pair_reset(peer, kring);
 	}
 }
 

@@ -70,6 +70,7 @@ static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t in
 
 	do {
 		slot = kring_load_slot(tx, index);
+		kring_clear_buf_changed(tx, index, slot);
 		if (kring_slot_valid(tx, slot) && (slot.flags & NS_INDIRECT) == 0) {
 			if (frags < NETMAP_MAX_FRAGS) {
 				struct fragment *fragment =

@@ -188,6 +188,15 @@ static inline void kring_store_slot(struct kring *kring, uint32_t index, struct 
 	__atomic_store_n(&words[1], copy.words[1], __ATOMIC_RELAXED);
 }
 
+/* Of a slot just taken from its owner, who may tell by it that the slot was consumed (2.3). */
+static inline void kring_clear_buf_changed(const struct kring *kring, uint32_t index,
+					   struct netmap_slot slot)
+{
+	if ((slot.flags & NS_BUF_CHANGED) != 0)
+		__atomic_store_n(&kring->slots[index].flags,
+				 slot.flags & (uint16_t)~NS_BUF_CHANGED, __ATOMIC_RELAXED);
+}
+
 /* The one check of a slot's buffer: index and length inside the region's pool. */
 static inline bool kring_slot_valid(const struct kring *kring, struct netmap_slot slot)
 {
