@@ -6,10 +6,30 @@
 
 #include "port/port.h"
 
+/*
+ * A ring that was stopped for a bad buffer index still holds it, in a slot that is
+ * not the owner's to mend.
+ */
+static bool holds_bad_buffer(struct port *port)
+{
+	bool bad = false;
+
+	for (unsigned i = 0; i < port_num_rings(port); i++) {
+		struct kring *kring = &port->rings[i];
+
+		pthread_mutex_lock(&kring->lock);
+		bad |= kring->fault == PTNET_FAULT_BUF_IDX;
+		pthread_mutex_unlock(&kring->lock);
+	}
+	return bad;
+}
+
 void endpoint_start(struct port *port, const struct endpoint_csb *csb)
 {
 	if (port->running)
 		return;
+	if (holds_bad_buffer(port))
+		endpoint_reset(port);
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
 

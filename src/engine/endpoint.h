@@ -31,7 +31,8 @@ struct endpoint_csb {
 
 /*
  * CREATE (spec/ptnet-device.md section 6.2): writes the port's positions into the
- * CSB, clears faults and starts all rings. Nothing happens if they run already.
+ * CSB, clears faults and starts all rings. Nothing happens if they run already. A
+ * port of which a ring was stopped for a bad buffer index starts with fresh rings.
  * The CSB must stay mapped until endpoint_stop() returns.
  */
 void endpoint_start(struct port *port, const struct endpoint_csb *csb);

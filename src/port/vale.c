@@ -158,6 +158,9 @@ static void vale_unpublish(struct port *port)
 	struct vale *vale = self->vale;
 	unsigned end;
 
+	/* Called twice; in between the index may have got a new port. */
+	if (atomic_load(&vale->ports[self->index]) != port)
+		return;
 	atomic_store(&vale->ports[self->index], NULL);
 	for (end = VALE_MAX_PORTS; end > 0 && atomic_load(&vale->ports[end - 1]) == NULL;)
 		end--;
