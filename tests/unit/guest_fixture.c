@@ -163,6 +163,6 @@ enum port_work guest_run(struct guest *guest, unsigned tx_index)
 		pthread_mutex_lock(&tx->lock);
 		work = guest->port->ops->run(tx, 256);
 		pthread_mutex_unlock(&tx->lock);
-	} while (work == PORT_MORE);
+	} while (work == PORT_MORE || work == PORT_CROWDED);
 	return work;
 }

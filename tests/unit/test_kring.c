@@ -207,7 +207,7 @@ static void a_stopped_or_faulted_ring_is_not_read(void **state)
 	close(alone.kring.interrupt_fd);
 }
 
-#ifdef __x86_64__
+#ifdef WATCHED_MEMORY
 static void head_and_cur_are_read_once(void **state)
 {
 	struct alone alone;
@@ -580,7 +580,7 @@ int main(void)
 		cmocka_unit_test(positions_wrap),
 		cmocka_unit_test(exactly_the_positions_in_order_are_accepted),
 		cmocka_unit_test(a_stopped_or_faulted_ring_is_not_read),
-#ifdef __x86_64__
+#ifdef WATCHED_MEMORY
 		cmocka_unit_test(head_and_cur_are_read_once),
 		cmocka_unit_test(what_was_published_is_never_read_back),
 		cmocka_unit_test(a_slot_is_read_once),
