@@ -52,6 +52,25 @@ static bool mac_is_zero(const uint8_t mac[6])
 	return memcmp(mac, zero, sizeof(zero)) == 0;
 }
 
+/*
+ * Everything of the shared ring but its slots. Owners should only read most of it,
+ * but can write it, so it is never read back, and made anew for the next owner.
+ */
+static void ring_header_fill(struct kring *kring)
+{
+	const struct netmap_ring header = {
+		.buf_ofs = kring->buf_base - (char *)kring->ring,
+		.num_slots = kring->num_slots,
+		/* 65536 does not fit the field's users' 16-bit lengths, but the field itself. */
+		.nr_buf_size = kring->buf_size,
+		.ringid = kring->index,
+		.dir = kring->dir,
+		.tail = kring->hwtail,
+	};
+
+	memcpy(kring->ring, &header, sizeof(header));
+}
+
 static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir, unsigned index,
 		     struct error *error)
 {
@@ -81,13 +100,7 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	kring->buf_size = geometry->buf_pool.objsize;
 	kring->buf_total = geometry->buf_pool.objtotal;
 	kring->interrupt_fd = -1;
-
-	kring->ring->buf_ofs = (int64_t)(geometry->buf_pool.offset - offset);
-	kring->ring->num_slots = kring->num_slots;
-	/* 65536 does not fit the field's users' 16-bit lengths, but the field itself. */
-	kring->ring->nr_buf_size = kring->buf_size;
-	kring->ring->ringid = kring->index;
-	kring->ring->dir = kring->dir;
+	ring_header_fill(kring);
 	return 0;
 }
 
@@ -113,6 +126,7 @@ static void netmap_if_fill(struct port *port)
 
 	snprintf(nifp->ni_name, sizeof(nifp->ni_name), "%.15s", port->name);
 	nifp->ni_flags = NI_PRIV_MEM;
+	nifp->ni_bufs_head = 0;
 	nifp->ni_tx_rings = port->tx_rings;
 	nifp->ni_rx_rings = port->rx_rings;
 	nifp->ni_host_tx_rings = 1;
@@ -250,9 +264,8 @@ void port_reset_ring(struct kring *kring)
 
 	kring->hwcur = kring->head = kring->cur = 0;
 	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
-	kring->ring->head = kring->ring->cur = 0;
-	kring->ring->tail = kring->hwtail;
-	kring->ring->flags = 0;
+	netmap_if_fill(kring->port);
+	ring_header_fill(kring);
 	for (uint32_t i = 0; i < kring->num_slots; i++) {
 		struct netmap_slot slot = {.buf_idx = kring->own_bufs[i], .len = (uint16_t)len};
 
