@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define _GNU_SOURCE
 #include "guest.h"
 
 #include <errno.h>
@@ -368,17 +367,22 @@ static int open_device(struct guest *guest, struct vu_connection *device, const 
 	return realize(guest, device);
 }
 
-int guest_open(struct guest *guest, const char *netif_path, const char *memdev_path,
-	       enum guest_ram ram)
+void guest_init(struct guest *guest)
 {
 	memset(guest, 0, sizeof(*guest));
 	guest->netif.fd = -1;
 	guest->memdev.fd = -1;
-	guest->ram_kind = ram;
 	guest->ram_fd = -1;
-	guest->post_writes = true;
 	for (unsigned i = 0; i < PTNET_MAX_RINGS; i++)
 		guest->interrupts[i] = -1;
+}
+
+int guest_open(struct guest *guest, const char *netif_path, const char *memdev_path,
+	       enum guest_ram ram)
+{
+	guest_init(guest);
+	guest->ram_kind = ram;
+	guest->post_writes = true;
 	if (ram == GUEST_RAM_SHARED && make_ram(guest) < 0)
 		goto fail;
 	if (open_device(guest, &guest->netif, netif_path) < 0)

@@ -49,6 +49,9 @@ struct guest {
 	char error_text[256];
 };
 
+/* No machine yet: guest_close() does nothing. */
+void guest_init(struct guest *guest);
+
 /*
  * Starts the machine: connects, negotiates and asks all that QEMU asks until the
  * device is realised. @memdev_path NULL: without memdev.

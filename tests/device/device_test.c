@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "device_test.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define TEBIBYTE_KB (1ull << 30)
+
+uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void look_again_later(void)
+{
+	struct timespec pause = {.tv_nsec = 200000};
+
+	nanosleep(&pause, NULL);
+}
+
+void assert_guest(const struct guest *guest)
+{
+	if (guest_failed(guest))
+		fail_msg("guest: %s", guest->error_text);
+}
+
+void attach(struct endpoint *endpoint, struct daemon *daemon, const char *port, enum manner manner)
+{
+	struct port_paths paths;
+
+	assert_int_equal(daemon_port_paths(daemon, port, &paths), 0);
+	if (endpoint_attach(endpoint, &paths, manner) < 0) {
+		daemon_print_log(daemon);
+		fail_msg("attaching to %s as %s: %s", port, manner_names[manner],
+			 endpoint->guest.error_text);
+	}
+}
+
+void power_on(struct guest *guest, struct daemon *daemon, const char *port, enum guest_ram ram)
+{
+	struct port_paths paths;
+
+	assert_int_equal(daemon_port_paths(daemon, port, &paths), 0);
+	if (guest_open(guest, paths.netif, paths.memdev, ram) < 0)
+		fail_msg("guest on %s: %s", port, guest->error_text);
+}
+
+void record_usage(struct daemon *daemon, struct daemon_usage *usage)
+{
+	/* Its answer says that it has accepted our connection. */
+	json_decref(daemon_request(daemon, "version", NULL));
+	usage->fds = daemon_num_fds(daemon);
+	usage->rss_anon_kb = daemon_memory_kb(daemon, "RssAnon");
+	assert_true(usage->fds > 3);
+	assert_true(usage->rss_anon_kb > 0);
+}
+
+void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint64_t slack_kb)
+{
+	uint64_t deadline_ns = monotonic_ns() + 20000000000u;
+	uint64_t now_kb;
+
+	while (daemon_num_fds(daemon) != before->fds) {
+		if (monotonic_ns() > deadline_ns) {
+			daemon_print_log(daemon);
+			fail_msg("ptnetd had %u descriptors, now it has %u", before->fds,
+				 daemon_num_fds(daemon));
+		}
+		look_again_later();
+	}
+	now_kb = daemon_memory_kb(daemon, "RssAnon");
+	print_message("ptnetd: %u descriptors as before, memory %llu kB, was %llu kB\n",
+		      before->fds, (unsigned long long)now_kb,
+		      (unsigned long long)before->rss_anon_kb);
+	if (daemon_memory_kb(daemon, "VmSize") > TEBIBYTE_KB)
+		return;
+	if (now_kb > before->rss_anon_kb + slack_kb)
+		fail_msg("ptnetd's memory grew from %llu to %llu kB",
+			 (unsigned long long)before->rss_anon_kb, (unsigned long long)now_kb);
+}
