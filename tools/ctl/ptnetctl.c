@@ -237,14 +237,17 @@ static int options_parse(struct invocation *invocation, struct globals *globals,
 /* How many of the @count words at @words make up the command; 0: they don't. */
 static int command_match(const struct command *command, int count, char **words)
 {
-	char name[64];
+	size_t first;
 
 	if (count >= 1 && strcmp(command->words, words[0]) == 0)
 		return 1;
-	if (count < 2 || strlen(words[0]) + strlen(words[1]) + 2 > sizeof(name))
+	if (count < 2)
 		return 0;
-	snprintf(name, sizeof(name), "%s %s", words[0], words[1]);
-	return strcmp(command->words, name) == 0 ? 2 : 0;
+	first = strlen(words[0]);
+	return strncmp(command->words, words[0], first) == 0 && command->words[first] == ' ' &&
+			       strcmp(command->words + first + 1, words[1]) == 0
+		       ? 2
+		       : 0;
 }
 
 static bool is_group(const char *word)
