@@ -150,6 +150,8 @@ int ptnet_port_read_geometry(struct ptnet_port *port)
 	if (port->features & PTNET_F_REGION_CSB)
 		port->max_frame = clamp_t(u32, ptnet_port_read(port, PTNET_IO_EXT_MAX_FRAME),
 					  ETH_HLEN + ETH_MIN_MTU, ETH_HLEN + ETH_MAX_MTU);
+	port->use_doorbell = port->doorbell && (port->features & PTNET_F_REGION_CSB) &&
+			     (ptnet_port_read(port, PTNET_IO_EXT_FLAGS) & PTNET_EXT_FLAG_DOORBELL);
 	return 0;
 }
 

@@ -143,6 +143,10 @@ static int ptnet_port_open_pci(struct ptnet_port *port)
 		err = -ENOMEM;
 		goto release;
 	}
+	/* Only a host with our extension has it, and says so in a flag, too. */
+	if ((pci_resource_flags(pdev, PTNET_BAR_DOORBELL) & IORESOURCE_MEM) &&
+	    pci_resource_len(pdev, PTNET_BAR_DOORBELL) >= 4 * PTNET_MAX_RINGS)
+		port->doorbell = pci_iomap(pdev, PTNET_BAR_DOORBELL, 0);
 	pci_set_master(pdev);
 	return 0;
 
@@ -155,6 +159,8 @@ disable:
 
 static void ptnet_port_close_pci(struct ptnet_port *port)
 {
+	if (port->doorbell)
+		pci_iounmap(port->pdev, port->doorbell);
 	pci_iounmap(port->pdev, port->io);
 	pci_release_regions(port->pdev);
 	pci_disable_device(port->pdev);

@@ -81,6 +81,8 @@ struct ptnet_port {
 	/* Set at probe, constant until removal is under way. */
 	struct pci_dev *pdev;
 	void __iomem *io;
+	void __iomem *doorbell; /* BAR 3: kicks that QEMU posts; NULL if there is none */
+	bool use_doorbell;
 	struct net_device *netdev;
 	unsigned int num_rings[PTNET_DIRS];
 	unsigned int num_queues; /* ring pairs that the stack uses */

@@ -128,7 +128,12 @@ bool ptnet_ring_must_kick(struct ptnet_ring *ring, u32 sync_flags)
 /* Any context; the device must not have been unmapped (port->lock or mode). */
 void ptnet_ring_kick(struct ptnet_ring *ring)
 {
-	ptnet_port_write(ring->port, PTNET_IO_KICK_BASE + 4 * ring->vector, 0);
+	struct ptnet_port *port = ring->port;
+
+	if (port->use_doorbell)
+		iowrite32(0, port->doorbell + 4 * ring->vector);
+	else
+		ptnet_port_write(port, PTNET_IO_KICK_BASE + 4 * ring->vector, 0);
 }
 
 /*

@@ -23,6 +23,8 @@
 #define PTNET_BAR_MSIX      2 /* ptnet: table and PBA */
 #define PTNET_BAR_MSIX_SIZE 4096
 #define PTNET_MSIX_PBA_OFS  0x800
+#define PTNET_BAR_DOORBELL  3 /* ptnet, extension: memory, kicks only */
+#define PTNET_BAR_DOORBELL_SIZE 4096
 
 /* ---- memdev registers, all read-only (section 3) ---- */
 
@@ -95,5 +97,11 @@
 
 /* The port is one end of a zero-copy pipe: what it sends is not copied. */
 #define PTNET_EXT_FLAG_PIPE 1
+/*
+ * A 4-byte write of any value to BAR 3 at 4 * ring is a kick, as at
+ * PTNET_IO_KICK_BASE in BAR 0. QEMU awaits a reply to every write to an I/O BAR but
+ * posts those to a memory BAR, so such a kick does not wait for the daemon.
+ */
+#define PTNET_EXT_FLAG_DOORBELL 2
 
 #endif /* _PTNET_REGISTERS_H_ */

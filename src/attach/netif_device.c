@@ -234,7 +234,7 @@ static uint32_t read_extension(const struct netif_device *device, uint64_t offse
 	case PTNET_IO_EXT_LINK:
 		return !pipe || pipe_peer(port) != NULL;
 	case PTNET_IO_EXT_FLAGS:
-		return pipe ? PTNET_EXT_FLAG_PIPE : 0;
+		return PTNET_EXT_FLAG_DOORBELL | (pipe ? PTNET_EXT_FLAG_PIPE : 0);
 	default:
 		return 0;
 	}
@@ -418,6 +418,10 @@ static int netif_region_write(struct vfio_user_function *function, uint32_t regi
 		memcpy(&value, data, sizeof(value));
 		return write_register(device, offset, value);
 	}
+	if (region == PTNET_BAR_DOORBELL && count == sizeof(value) && offset % sizeof(value) == 0) {
+		endpoint_kick(device->port, (unsigned)(offset / sizeof(value)));
+		return 0;
+	}
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return write_config(device, offset, count, data);
 	return 0; /* other sizes, and the MSI-X table, which QEMU has */
@@ -541,7 +545,7 @@ static const struct vfio_user_function_ops netif_ops = {
 	.reset = netif_reset,
 };
 
-static void layout_init(struct pci_config_layout *layout, unsigned vectors)
+static void layout_init(struct pci_config_layout *layout, unsigned vectors, bool doorbell)
 {
 	static const struct pci_identity identity = {
 		.vendor = PTNET_PCI_VENDOR,
@@ -556,6 +560,9 @@ static void layout_init(struct pci_config_layout *layout, unsigned vectors)
 	pci_layout_init(layout, &identity);
 	pci_layout_add_io_bar(layout, PTNET_BAR_IO, PTNET_IO_BAR_SIZE);
 	pci_layout_add_memory_bar(layout, PTNET_BAR_MSIX, PTNET_BAR_MSIX_SIZE, false, false);
+	if (doorbell)
+		pci_layout_add_memory_bar(layout, PTNET_BAR_DOORBELL, PTNET_BAR_DOORBELL_SIZE,
+					  false, false);
 	pci_layout_add_msix(layout, vectors, PTNET_BAR_MSIX, 0, PTNET_MSIX_PBA_OFS);
 }
 
@@ -571,13 +578,15 @@ int netif_device_init(struct netif_device *device, struct port *port,
 	device->port = port;
 	device->counters = counters;
 	device->function.ops = &netif_ops;
-	/* No region may be mapped: QEMU's writes, kicks too, would all await a reply. */
+	/* No region may be mapped: then QEMU's writes to memory BARs await no reply. */
 	device->function.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = PCI_CONFIG_SIZE;
 	device->function.regions[PTNET_BAR_IO].size = PTNET_IO_BAR_SIZE;
 	device->function.regions[PTNET_BAR_MSIX].size = PTNET_BAR_MSIX_SIZE;
+	if (has_extension(device))
+		device->function.regions[PTNET_BAR_DOORBELL].size = PTNET_BAR_DOORBELL_SIZE;
 	device->function.num_irqs[VFIO_PCI_INTX_IRQ_INDEX] = 1;
 	device->function.num_irqs[VFIO_PCI_MSIX_IRQ_INDEX] = rings;
-	layout_init(&device->layout, rings);
+	layout_init(&device->layout, rings, has_extension(device));
 	pci_config_reset(&device->state.config, &device->layout);
 	dma_table_init(&device->dma);
 	return 0;
