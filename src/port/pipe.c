@@ -100,7 +100,14 @@ static enum port_work pipe_run(struct kring *tx, unsigned budget)
 	if (rx->state == KRING_RUNNING)
 		kring_push(rx);
 	pthread_mutex_unlock(&rx->lock);
-	kring_push(tx);
+	/*
+	 * A sender that waits for room is better woken for half a ring than for a slot.
+	 * The interrupt stays owed at most until pipe_enable_kicks().
+	 */
+	if (ring_distance(tx->num_slots, tx->head, tx->hwtail) < tx->num_slots / 2)
+		kring_push_quietly(tx);
+	else
+		kring_push(tx);
 	return tx->hwcur != tx->head ? PORT_MORE : PORT_DRY;
 }
 
@@ -149,6 +156,7 @@ static bool pipe_enable_kicks(struct kring *tx)
 
 	if (rx == NULL)
 		return false;
+	kring_push(tx); /* what is owed */
 	pthread_mutex_lock(&rx->lock);
 	bool reader_kicks = sender_wants_room(tx) && rx->state == KRING_RUNNING;
 	kring_set_need_kick(tx, true);
