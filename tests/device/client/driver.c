@@ -369,18 +369,29 @@ static void netmap_rxsync(struct ring *ring)
 	kick_if(ring, wanted, 0);
 }
 
+/* The slots of the next @packets packets of the @count slots from @from on. */
+static uint32_t slots_of_packets(const struct ring *ring, uint32_t from, uint32_t count,
+				 unsigned packets)
+{
+	uint32_t slots = 0;
+
+	while (slots < count && packets > 0) {
+		const struct netmap_slot *slot = &ring->slots[ring_ahead(ring, from, slots++)];
+
+		packets -= (slot->flags & NS_MOREFRAG) == 0;
+	}
+	return slots;
+}
+
 /* 7.5: one publication after the other, each with its look at kern_need_kick. */
 static void stack_publish(struct ring *ring, uint32_t from, uint32_t count)
 {
-	uint32_t step = ring->tx ? 64 : 1;
+	while (count > 0) {
+		uint32_t now = slots_of_packets(ring, from, count, ring->tx ? 64 : 1);
 
-	for (uint32_t done = 0; done < count;) {
-		uint32_t now = count - done < step ? count - done : step;
-		uint32_t head;
-
-		done += now;
-		head = ring_ahead(ring, from, done);
-		ptnet_csb_publish(ring->atok, head, head);
+		from = ring_ahead(ring, from, now);
+		count -= now;
+		ptnet_csb_publish(ring->atok, from, from);
 		kick_if(ring, kick_wanted_unfenced(ring),
 			ring->tx ? PTNET_SYNC_FORCE_RECLAIM : PTNET_SYNC_FORCE_READ);
 	}

@@ -30,7 +30,8 @@ struct packet {
 	uint32_t run;
 	uint16_t flow;
 	uint32_t sequence;
-	uint64_t key; /* of the pattern */
+	uint64_t key;  /* of the pattern */
+	uint32_t size; /* bytes in all */
 	unsigned num_slots;
 	uint16_t length[PACKET_MAX_SLOTS];
 };
@@ -41,8 +42,11 @@ void packet_describe(struct packet *packet, uint32_t run, uint16_t flow, uint32_
 /* Writes the part that slot number @slot carries. */
 void packet_fill(const struct packet *packet, unsigned slot, char *buf, const uint8_t *source,
 		 const uint8_t *destination, uint32_t buf_idx);
-/* True if the buffer holds what packet_fill() wrote. */
-bool packet_check(const struct packet *packet, unsigned slot, const char *buf,
+/*
+ * True if @buf holds the @size bytes from @offset on as packet_fill() wrote them.
+ * A switch may cut a packet into other slots; offset 0 must come with the header.
+ */
+bool packet_check(const struct packet *packet, uint32_t offset, const char *buf, uint32_t size,
 		  const uint8_t *source, const uint8_t *destination);
 
 #endif

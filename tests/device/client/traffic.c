@@ -238,48 +238,67 @@ static bool is_ours(struct traffic *traffic, struct flow *flow, const struct pac
 }
 
 static int wrong_slot(struct traffic *traffic, unsigned index, const struct packet *packet,
-		      unsigned part, const struct netmap_slot *slot, const char *what)
+		      uint32_t ahead, const char *what)
 {
 	struct ring *ring = driver_rx(&traffic->to->driver, index);
+	struct netmap_slot slot = *ring_slot(ring, ahead);
 	const struct packet_header *header =
-		(const struct packet_header *)ring_buf(ring, slot->buf_idx);
+		(const struct packet_header *)ring_buf(ring, slot.buf_idx);
 
 	return fail(traffic,
-		    "flow %u packet %u slot %u of %u: %s; slot: buffer %u, length %u (not %u), "
-		    "flags %#x; the buffer says flow %u run %u (not %u) packet %u buffer %u; %s",
-		    index, packet->sequence, part, packet->num_slots, what, slot->buf_idx,
-		    slot->len, packet->length[part], slot->flags, header->flow, header->run,
+		    "flow %u packet %u (%u bytes in %u slots, the first has %u): %s; slot: buffer "
+		    "%u, length %u, flags %#x; the buffer says flow %u run %u (not %u) packet %u "
+		    "buffer %u; %s",
+		    index, packet->sequence, packet->size, packet->num_slots, packet->length[0],
+		    what, slot.buf_idx, slot.len, slot.flags, header->flow, header->run,
 		    traffic->config.run, header->sequence, header->buf_idx, ring_describe(ring));
 }
 
-static int check_slot(struct traffic *traffic, unsigned index, uint32_t ahead,
-		      const struct packet *packet, unsigned part)
+/* On a pipe the reader gets the very slots that were sent. */
+static const char *check_pipe_slot(const struct flow *flow, const struct ring *ring, uint32_t ahead,
+				   const struct packet *packet, unsigned part)
 {
-	struct flow *flow = &traffic->flows[index];
-	struct ring *ring = driver_rx(&traffic->to->driver, index);
-	struct netmap_slot slot = *ring_slot(ring, ahead);
+	const struct netmap_slot *slot = ring_slot(ring, ahead);
 	uint32_t number = ring_ahead(ring, ring->head, ahead);
-	uint16_t want = part + 1 < packet->num_slots ? NS_MOREFRAG : 0;
-	uint16_t got = slot.flags & NS_MOREFRAG;
 
-	if (slot.len != packet->length[part])
-		return wrong_slot(traffic, index, packet, part, &slot, "wrong length");
-	if (got != want)
-		return wrong_slot(traffic, index, packet, part, &slot, "wrong NS_MOREFRAG");
-	if (!packet_check(packet, part, ring_buf(ring, slot.buf_idx), traffic->from->driver.mac,
-			  traffic->to->driver.mac))
-		return wrong_slot(traffic, index, packet, part, &slot, "wrong content");
-	if (!traffic->config.pipe) {
-		if (NS_RFRAGS(&slot) != packet->num_slots)
-			return wrong_slot(traffic, index, packet, part, &slot,
-					  "wrong number of fragments in its flags");
-		return 0;
+	if (slot->len != packet->length[part])
+		return "wrong length";
+	if (slot->ptr != packet->key + part)
+		return "wrong ptr";
+	if (slot->buf_idx !=
+	    atomic_load_explicit(&flow->sent_buf_idx[number], memory_order_relaxed))
+		return "not the buffer that was sent";
+	return NULL;
+}
+
+/* What is wrong with the packet in @slots slots from @ahead on; NULL: nothing. */
+static const char *check_slots(struct traffic *traffic, unsigned index, uint32_t *ahead,
+			       uint32_t slots, const struct packet *packet)
+{
+	struct ring *ring = driver_rx(&traffic->to->driver, index);
+	uint32_t offset = 0;
+
+	if (traffic->config.pipe && slots != packet->num_slots)
+		return "wrong number of slots";
+	for (unsigned part = 0; part < slots; part++, (*ahead)++) {
+		const struct netmap_slot *slot = ring_slot(ring, *ahead);
+		const char *wrong = NULL;
+
+		if (traffic->config.pipe)
+			wrong = check_pipe_slot(&traffic->flows[index], ring, *ahead, packet, part);
+		else if (NS_RFRAGS(slot) != slots)
+			wrong = "wrong number of fragments in its flags";
+		if (wrong != NULL)
+			return wrong;
+		if (offset + slot->len > packet->size)
+			return "too long";
+		if (!packet_check(packet, offset, ring_buf(ring, slot->buf_idx), slot->len,
+				  traffic->from->driver.mac, traffic->to->driver.mac))
+			return "wrong content";
+		offset += slot->len;
 	}
-	if (slot.ptr != packet->key + part)
-		return wrong_slot(traffic, index, packet, part, &slot, "wrong ptr");
-	if (slot.buf_idx != atomic_load_explicit(&flow->sent_buf_idx[number], memory_order_relaxed))
-		return wrong_slot(traffic, index, packet, part, &slot, "not the buffer sent");
-	return 0;
+	(*ahead)--;
+	return offset == packet->size ? NULL : "too short";
 }
 
 /* Slots of the packet at @ahead; 0: it is not complete, though no such may be shown. */
@@ -292,12 +311,14 @@ static uint32_t packet_slots(struct ring *ring, uint32_t ahead, uint32_t avail)
 	return 0;
 }
 
+/* Slots that the sender used for it, 0 if it is not of this run, or negative errno. */
 static int check_packet(struct traffic *traffic, unsigned index, uint32_t ahead, uint32_t slots)
 {
 	struct flow *flow = &traffic->flows[index];
 	struct ring *ring = driver_rx(&traffic->to->driver, index);
 	const struct packet_header *header =
 		(const struct packet_header *)ring_buf(ring, ring_slot(ring, ahead)->buf_idx);
+	const char *wrong;
 	struct packet packet;
 
 	if (!is_ours(traffic, flow, header))
@@ -305,18 +326,12 @@ static int check_packet(struct traffic *traffic, unsigned index, uint32_t ahead,
 	flow->started = true;
 	packet_describe(&packet, traffic->config.run, (uint16_t)index, flow->next_receive,
 			ring->driver->buf_size);
-	if (slots != packet.num_slots)
-		return wrong_slot(traffic, index, &packet, 0, ring_slot(ring, ahead),
-				  "wrong number of slots");
-	for (unsigned i = 0; i < packet.num_slots; i++) {
-		int error = check_slot(traffic, index, ahead + i, &packet, i);
-
-		if (error < 0)
-			return error;
-	}
+	wrong = check_slots(traffic, index, &ahead, slots, &packet);
+	if (wrong != NULL)
+		return wrong_slot(traffic, index, &packet, ahead, wrong);
 	flow->next_receive++;
 	atomic_fetch_add_explicit(&traffic->received, 1, memory_order_relaxed);
-	return 1;
+	return (int)packet.num_slots;
 }
 
 static void give_credit(struct traffic *traffic, struct flow *flow, uint32_t slots)
@@ -344,7 +359,7 @@ static int receive_burst(struct traffic *traffic, unsigned index)
 		counted = check_packet(traffic, index, done, slots);
 		if (counted < 0)
 			return counted;
-		ours += counted > 0 ? slots : 0;
+		ours += (uint32_t)counted;
 		done += slots;
 	}
 	if (done == 0)
@@ -423,6 +438,7 @@ static int say_hello(struct traffic *traffic)
 	struct netmap_slot *slot = ring_slot(tx, 0);
 
 	packet.length[0] = PACKET_MIN_SIZE;
+	packet.size = PACKET_MIN_SIZE;
 	if (ring_avail(tx) == 0)
 		return fail(traffic, "no room for a hello: %s", ring_describe(tx));
 	packet_fill(&packet, 0, ring_buf(tx, slot->buf_idx), traffic->to->driver.mac,
@@ -435,8 +451,9 @@ static int say_hello(struct traffic *traffic)
 
 		for (uint32_t i = 0; i < avail; i++) {
 			const char *buf = ring_buf(rx, ring_slot(rx, 0)->buf_idx);
-			bool hello = packet_check(&packet, 0, buf, traffic->to->driver.mac,
-						  traffic->from->driver.mac);
+			bool hello =
+				packet_check(&packet, 0, buf, packet.size, traffic->to->driver.mac,
+					     traffic->from->driver.mac);
 
 			ring_publish(rx, 1);
 			if (hello)
