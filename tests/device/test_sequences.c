@@ -99,7 +99,7 @@ static void ptnet_configuration_space(void **state)
 		{0x10, 4, 0x3, 0x1, "BAR 0: I/O"},
 		{0x14, 4, ~0u, 0, "BAR 1: none"},
 		{0x18, 4, 0xf, 0, "BAR 2: memory, 32 bits, not prefetchable"},
-		{0x1c, 4, ~0u, 0, "BAR 3: none"},
+		{0x1c, 4, 0xf, 0, "BAR 3: memory, 32 bits, not prefetchable"},
 		{0x20, 4, ~0u, 0, "BAR 4: none"},
 		{0x24, 4, ~0u, 0, "BAR 5: none"},
 		{0x2c, 2, ~0u, 0x1af4, "subsystem vendor"},
@@ -172,7 +172,7 @@ static uint64_t region_size(struct vu_connection *device, uint32_t index, uint32
 
 static void bars(void **state)
 {
-	static const uint64_t ptnet[] = {256, 0, 4096, 0, 0, 0, 0};
+	static const uint64_t ptnet[] = {256, 0, 4096, 4096, 0, 0, 0};
 	uint64_t size, memsize;
 	uint32_t flags;
 
@@ -278,7 +278,8 @@ static void ptnet_initial_registers(void **state)
 	assert_int_not_equal(guest_read(&guest, PTNET_IO_HOSTMEMID) & 0xffff, 0);
 	assert_int_equal(guest_read(&guest, PTNET_IO_HOSTMEMID) & 0xffff,
 			 guest_memdev_read(&guest, PTNET_MDEV_IO_MEMID) & 0xffff);
-	assert_int_equal(guest_read(&guest, PTNET_IO_EXT_FLAGS) & PTNET_EXT_FLAG_PIPE, 0);
+	assert_int_equal(guest_read(&guest, PTNET_IO_EXT_FLAGS), PTNET_EXT_FLAG_DOORBELL);
+	assert_int_equal(guest_read(&guest, PTNET_IO_EXT_LINK), 1);
 	assert_true(guest_read(&guest, PTNET_IO_EXT_MAX_FRAME) >= 1514);
 }
 
@@ -804,39 +805,58 @@ static void kicks_of_no_ring_are_counted(void **state)
 	flush_writes();
 	assert_int_equal(daemon_port_counter(&ptnetd, "vale0:a", "bad_kicks"),
 			 before + PTNET_MAX_RINGS - 2 * RINGS);
+	for (unsigned i = 2 * RINGS; i < PTNET_BAR_DOORBELL_SIZE / 4; i++)
+		assert_int_equal(
+			vu_region_write_posted(&guest.netif, PTNET_BAR_DOORBELL, 4 * i, &before, 4),
+			0);
+	flush_writes();
+	assert_int_equal(daemon_port_counter(&ptnetd, "vale0:a", "bad_kicks"),
+			 before + PTNET_MAX_RINGS + PTNET_BAR_DOORBELL_SIZE / 4 - 4 * RINGS);
 }
 
-/* Kicks that nobody asked for, with and without reply, one by one and coalesced. */
+/* Publishes a packet for a kick of any form to be about. */
+static struct ring *packet_to_kick_for(void)
+{
+	struct ring *ring = driver_tx(&a.driver, 0);
+
+	put_frame(ring, 0);
+	ring->head = ring_ahead(ring, ring->head, 1);
+	ptnet_csb_publish(ring->atok, ring->head, ring->head);
+	return ring;
+}
+
+/* Kicks with and without reply, one by one and coalesced, through both BARs. */
 static void kicks_come_in_every_form(void **state)
 {
-	struct vu_write_one writes[3];
+	const uint32_t any = 0x12345678;
+	struct vu_write_one writes[4];
 	struct ring *ring;
 	int64_t before;
-	uint32_t value = 0x12345678;
 
 	(void)state;
 	attach(&a, &ptnetd, "vale0:a", MANNER_OURS);
-	ring = driver_tx(&a.driver, 0);
 	before = daemon_ring_counter(&ptnetd, "vale0:a", "tx", 0, "kicks_received");
-	for (unsigned i = 0; i < 3; i++)
-		writes[i] = (struct vu_write_one){
-			.offset = PTNET_IO_KICK_BASE, .region = VU_REGION_BAR0, .count = 4};
-	put_frame(ring, 0);
-	ring->head = ring_ahead(ring, ring->head, 1);
-	ptnet_csb_publish(ring->atok, ring->head, ring->head);
-	assert_int_equal(vu_region_write_multi(&a.guest.netif, writes, 3), 0);
+	for (unsigned i = 0; i < 4; i++)
+		writes[i] = (struct vu_write_one){.offset = i % 2 == 0 ? PTNET_IO_KICK_BASE : 0,
+						  .region = i % 2 == 0 ? PTNET_BAR_IO
+								       : PTNET_BAR_DOORBELL,
+						  .count = 4};
+	ring = packet_to_kick_for();
+	assert_int_equal(vu_region_write_multi(&a.guest.netif, writes, 4), 0);
 	assert_eventually(ring_avail(ring) == SLOTS - 1);
-	put_frame(ring, 0);
-	ring->head = ring_ahead(ring, ring->head, 1);
-	ptnet_csb_publish(ring->atok, ring->head, ring->head);
-	assert_int_equal(
-		vu_region_write(&a.guest.netif, VU_REGION_BAR0, PTNET_IO_KICK_BASE, &value, 4), 0);
+	packet_to_kick_for();
+	assert_int_equal(vu_region_write(&a.guest.netif, PTNET_BAR_IO, PTNET_IO_KICK_BASE, &any, 4),
+			 0);
 	assert_eventually(ring_avail(ring) == SLOTS - 1);
+	packet_to_kick_for();
+	assert_int_equal(vu_region_write(&a.guest.netif, PTNET_BAR_DOORBELL, 0, &any, 4), 0);
+	assert_eventually(ring_avail(ring) == SLOTS - 1);
+	/* Without need, and without a reply: harmless. */
 	for (unsigned i = 0; i < 100; i++)
 		ring_kick(ring, 0);
 	guest_read(&a.guest, PTNET_IO_PTFEAT);
 	assert_int_equal(daemon_ring_counter(&ptnetd, "vale0:a", "tx", 0, "kicks_received"),
-			 before + 104);
+			 before + 106);
 	assert_int_equal(ring->ktoa->ring_fault, PTNET_FAULT_NONE);
 	assert_int_equal(endpoint_detach(&a), 0);
 }
@@ -953,6 +973,7 @@ static void late_store_on_a_switch(void **state)
 	(void)state;
 	for (enum manner manner = MANNER_LINUX; manner <= MANNER_FREEBSD; manner++) {
 		attach(&a, &ptnetd, "vale0:a", manner);
+		a.guest.post_io = true; /* to be watching when the daemon takes the kick */
 		race(driver_tx(&a.driver, 0), refill_vale, manner_names[manner]);
 		assert_int_equal(endpoint_detach(&a), 0);
 	}
@@ -1028,6 +1049,7 @@ static void late_release_on_a_pipe(void **state)
 				 manner_names[reader], manner_names[sender]);
 			attach(&a, &ptnetd, "link{1", sender);
 			attach(&b, &ptnetd, "link}1", reader);
+			b.guest.post_io = true;
 			race(driver_rx(&b.driver, 0), refill_pipe, what);
 			assert_int_equal(endpoint_detach(&a), 0);
 			assert_int_equal(endpoint_detach(&b), 0);

@@ -126,6 +126,9 @@ static void move(const struct combination *c, bool pipe, uint64_t packets, uint3
 	port_names(names, pipe, c->rings);
 	attach(&from, &ptnetd, names[0], c->sender);
 	attach(&to, &ptnetd, names[1], c->reader);
+	/* A QEMU that does not await replies to I/O writes, where kicks are many. */
+	from.guest.post_io = c->sender_kicks == KICK_ALWAYS;
+	to.guest.post_io = c->reader_kicks == KICK_ALWAYS;
 	endpoint_set_policy(&from, c->sender_kicks, c->sender_waits);
 	endpoint_set_policy(&to, c->reader_kicks, c->reader_waits);
 	/* Any size of burst up to what this run shall have as its largest. */

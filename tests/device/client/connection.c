@@ -37,6 +37,7 @@ int vu_connect(struct vu_connection *connection, const char *path)
 	}
 	connection->fd = fd;
 	pthread_mutex_init(&connection->send_lock, NULL);
+	pthread_mutex_init(&connection->request_lock, NULL);
 	return 0;
 }
 
@@ -47,6 +48,7 @@ void vu_disconnect(struct vu_connection *connection)
 	close(connection->fd);
 	connection->fd = -1;
 	pthread_mutex_destroy(&connection->send_lock);
+	pthread_mutex_destroy(&connection->request_lock);
 }
 
 static void attach_fds(struct msghdr *message, void *control, size_t control_size, const int *fds,
@@ -231,10 +233,11 @@ int vu_request(struct vu_connection *connection, uint16_t command, const void *p
 
 	if (reply_fd != NULL)
 		*reply_fd = -1;
+	message.num_fds = 0;
+	pthread_mutex_lock(&connection->request_lock);
 	id = vu_send(connection, command, 0, payload, size, fds, num_fds);
-	if (id < 0)
-		return id;
-	result = vu_receive(connection, &message);
+	result = id < 0 ? id : vu_receive(connection, &message);
+	pthread_mutex_unlock(&connection->request_lock);
 	if (result == 0)
 		result = reply_result(&message, command, (uint16_t)id);
 	if (result == 0 && reply != NULL) {

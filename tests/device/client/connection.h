@@ -5,8 +5,8 @@
  *
  * All functions return 0 or a positive result, or a negative errno: that of the
  * server's error reply, -EPIPE when the server has closed the connection,
- * -ETIMEDOUT when it has not answered in VU_TIMEOUT_MS. Sending is safe from
- * several threads, requests (which wait for a reply) from one at a time.
+ * -ETIMEDOUT when it has not answered in VU_TIMEOUT_MS. Sending and requests are
+ * safe from several threads, unless one of them receives by itself.
  */
 #ifndef CLIENT_CONNECTION_H
 #define CLIENT_CONNECTION_H
@@ -29,7 +29,8 @@ struct vu_connection {
 	bool write_multi;	/* the server takes REGION_WRITE_MULTI */
 	char server_caps[1024]; /* the JSON of its VERSION reply */
 	pthread_mutex_t send_lock;
-	uint64_t messages; /* sent */
+	pthread_mutex_t request_lock; /* one reply is awaited at a time */
+	uint64_t messages;	      /* sent */
 };
 
 struct vu_message {
@@ -90,7 +91,8 @@ int vu_region_read(struct vu_connection *connection, uint32_t region, uint64_t o
 		   uint32_t count);
 int vu_region_write(struct vu_connection *connection, uint32_t region, uint64_t offset,
 		    const void *data, uint32_t count);
-/* The same without waiting for a reply, as QEMU does for devices without mappable region. */
+/* The same without waiting for a reply. QEMU does so for memory BARs of devices without
+ * a mappable region, not for I/O BARs. */
 int vu_region_write_posted(struct vu_connection *connection, uint32_t region, uint64_t offset,
 			   const void *data, uint32_t count);
 int vu_region_write_multi(struct vu_connection *connection, const struct vu_write_one *writes,

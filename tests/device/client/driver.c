@@ -96,6 +96,7 @@ static void probe_ours(struct driver *driver)
 	driver->tx_slots = guest_read(guest, PTNET_IO_NUM_TX_SLOTS);
 	driver->rx_slots = guest_read(guest, PTNET_IO_NUM_RX_SLOTS);
 	driver->hostmemid = (uint16_t)guest_read(guest, PTNET_IO_HOSTMEMID);
+	guest->doorbell = (guest_read(guest, PTNET_IO_EXT_FLAGS) & PTNET_EXT_FLAG_DOORBELL) != 0;
 	negotiate_header(driver);
 }
 
@@ -299,7 +300,7 @@ void ring_kick(struct ring *ring, uint32_t sync_flags)
 {
 	PTNET_STORE_RELEASE(&ring->atok->sync_flags, sync_flags);
 	ring->kicks++;
-	guest_write(ring->driver->guest, PTNET_IO_KICK_BASE + 4 * ring->number, 0);
+	guest_kick(ring->driver->guest, ring->number);
 }
 
 static bool would_block(const struct ring *ring)

@@ -67,7 +67,7 @@ void guest_write(struct guest *guest, uint32_t offset, uint32_t value)
 {
 	int error;
 
-	if (guest->post_writes)
+	if (guest->post_io)
 		error = vu_region_write_posted(&guest->netif, VU_REGION_BAR0, offset, &value,
 					       sizeof(value));
 	else
@@ -75,6 +75,21 @@ void guest_write(struct guest *guest, uint32_t offset, uint32_t value)
 					sizeof(value));
 	if (error < 0)
 		guest_fail(guest, -error, "writing BAR 0 offset %u: %s", offset, strerror(-error));
+}
+
+void guest_kick(struct guest *guest, unsigned ring)
+{
+	uint32_t value = 0;
+	int error;
+
+	if (!guest->doorbell) {
+		guest_write(guest, PTNET_IO_KICK_BASE + 4 * ring, value);
+		return;
+	}
+	error = vu_region_write_posted(&guest->netif, PTNET_BAR_DOORBELL, 4 * ring, &value,
+				       sizeof(value));
+	if (error < 0)
+		guest_fail(guest, -error, "doorbell of ring %u: %s", ring, strerror(-error));
 }
 
 uint32_t guest_config_read(struct guest *guest, struct vu_connection *device, uint32_t offset,
@@ -382,7 +397,6 @@ int guest_open(struct guest *guest, const char *netif_path, const char *memdev_p
 {
 	guest_init(guest);
 	guest->ram_kind = ram;
-	guest->post_writes = true;
 	if (ram == GUEST_RAM_SHARED && make_ram(guest) < 0)
 		goto fail;
 	if (open_device(guest, &guest->netif, netif_path) < 0)

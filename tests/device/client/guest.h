@@ -43,7 +43,8 @@ struct guest {
 	/* One eventfd per MSI-X vector, or -1. */
 	int interrupts[PTNET_MAX_RINGS];
 	unsigned num_vectors;
-	bool post_writes; /* QEMU's way for ptnet; false: await each reply */
+	bool post_io;  /* do not await the reply to a write to BAR 0; QEMU does await it */
+	bool doorbell; /* kick through the memory BAR, posted (extension) */
 
 	int error;
 	char error_text[256];
@@ -69,6 +70,7 @@ int guest_fail(struct guest *guest, int error, const char *format, ...)
 /* BAR 0 of ptnet. Reads are all ones after an error. */
 uint32_t guest_read(struct guest *guest, uint32_t offset);
 void guest_write(struct guest *guest, uint32_t offset, uint32_t value);
+void guest_kick(struct guest *guest, unsigned ring);
 /* BAR 0 of memdev. */
 uint32_t guest_memdev_read(struct guest *guest, uint32_t offset);
 
