@@ -14,7 +14,8 @@ struct region *test_region(unsigned ports, unsigned rings, uint32_t slots, uint3
 	struct region_config config = {
 		.if_num = ports + 1,
 		.ring_num = ports * rings * 2 + 1,
-		.ring_size = 256 + 16 * (slots < 64 ? 64 : slots),
+		/* A multiple of 128, to which struct netmap_ring is aligned. */
+		.ring_size = (256 + 16 * (slots < 64 ? 64 : slots) + 127) / 128 * 128,
 		.buf_num = ports * rings * 2 * slots + 16,
 		.buf_size = buf_size,
 		.csb_num = ports,
