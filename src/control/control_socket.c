@@ -164,6 +164,28 @@ static void client_event(struct bufferevent *stream, short events, void *argumen
 	client_free(client);
 }
 
+/* It said all it will, all is answered, and it is only the loop that has not come to it yet. */
+static bool client_is_done(struct client *client)
+{
+	char byte;
+
+	return !answer_pending(client) &&
+	       evbuffer_get_length(bufferevent_get_input(client->stream)) == 0 &&
+	       recv(bufferevent_getfd(client->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* The listener accepts many in one go: who left meanwhile must not count. */
+static void clients_reap(struct control_socket *socket)
+{
+	struct client *client = TAILQ_FIRST(&socket->clients), *next;
+
+	for (; client != NULL; client = next) {
+		next = TAILQ_NEXT(client, link);
+		if (client_is_done(client))
+			client_free(client);
+	}
+}
+
 /* Over the limit: says so if that can be done at once. */
 static void client_turn_away(struct control_socket *socket, int fd)
 {
@@ -190,6 +212,8 @@ static void client_accept(struct evconnlistener *listener, evutil_socket_t fd,
 
 	(void)address;
 	(void)length;
+	if (socket->num_clients >= CONTROL_MAX_CLIENTS)
+		clients_reap(socket);
 	if (socket->num_clients >= CONTROL_MAX_CLIENTS) {
 		client_turn_away(socket, fd);
 		return;

@@ -94,19 +94,28 @@ static bool port_connected(const struct inventory_port *port)
 	return status.connected;
 }
 
+static json_t *show_errors(const struct netif_status *status)
+{
+	json_t *errors = json_object();
+
+	for (unsigned i = 0; i < VFIO_USER_ERROR_COUNT; i++)
+		json_object_set_new(errors, vfio_user_error_names[i], integer(status->errors[i]));
+	return errors;
+}
+
 json_t *show_attachment(const struct inventory_port *port)
 {
 	struct netif_status status;
 
 	netif_get_status(port->listener, &status);
-	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "connected",
+	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "connected",
 			 status.connected, "running", status.running, "extension", status.extension,
 			 "bus_master", status.bus_master, "pid",
 			 status.connected ? integer((uint64_t)status.peer_pid) : json_null(), "uid",
 			 status.connected ? integer(status.peer_uid) : json_null(), "connections",
-			 integer(status.connections), "protocol_errors",
-			 integer(status.protocol_errors), "messages", integer(status.messages),
-			 "dma_ranges", integer(status.dma_ranges));
+			 integer(status.connections), "messages", integer(status.messages),
+			 "dma_ranges", integer(status.dma_ranges), "protocol_errors",
+			 integer(status.protocol_errors), "errors", show_errors(&status));
 }
 
 json_t *show_port(const struct inventory_port *port)

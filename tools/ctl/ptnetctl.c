@@ -299,28 +299,24 @@ static int command_run(struct invocation *invocation, const struct globals *glob
 	return status;
 }
 
-int main(int argc, char **argv)
+/* Finds the command and runs it; what @invocation holds then is the caller's to free. */
+static int run(struct invocation *invocation, struct globals *globals, int argc, char **argv)
 {
-	const char *environment = getenv(CONTROL_ENVIRONMENT);
-	struct globals globals = {.control = environment != NULL && environment[0] != '\0'
-						     ? environment
-						     : CONTROL_DEFAULT_PATH};
-	struct invocation invocation = {.options = json_object()};
 	int words = 0, status;
 
 	argv[0] = "ptnetctl"; /* for getopt's messages */
-	status = options_parse(&invocation, &globals, argc, argv);
+	status = options_parse(invocation, globals, argc, argv);
 	if (status != 0)
 		return status;
-	if (globals.version) {
+	if (globals->version) {
 		puts("ptnetctl " PTNETMAP_VERSION);
 		return EXIT_SUCCESS;
 	}
 	for (const struct command *c = commands; c->words != NULL && words == 0; c++) {
 		words = command_match(c, argc - optind, argv + optind);
-		invocation.command = c;
+		invocation->command = c;
 	}
-	if (words == 0 && globals.help) {
+	if (words == 0 && globals->help) {
 		usage(stdout);
 		return EXIT_SUCCESS;
 	}
@@ -332,15 +328,27 @@ int main(int argc, char **argv)
 	argv += optind + words - 1;
 	argv[0] = "ptnetctl";
 	optind = 0;
-	status = options_parse(&invocation, &globals, argc, argv);
-	if (status == 0 && globals.help) {
-		command_help(invocation.command);
+	status = options_parse(invocation, globals, argc, argv);
+	if (status != 0)
+		return status;
+	if (globals->help) {
+		command_help(invocation->command);
 		return EXIT_SUCCESS;
 	}
-	invocation.count = argc - optind;
-	invocation.arguments = argv + optind;
-	if (status == 0)
-		status = command_run(&invocation, &globals);
+	invocation->count = argc - optind;
+	invocation->arguments = argv + optind;
+	return command_run(invocation, globals);
+}
+
+int main(int argc, char **argv)
+{
+	const char *environment = getenv(CONTROL_ENVIRONMENT);
+	struct globals globals = {.control = environment != NULL && environment[0] != '\0'
+						     ? environment
+						     : CONTROL_DEFAULT_PATH};
+	struct invocation invocation = {.options = json_object()};
+	int status = run(&invocation, &globals, argc, argv);
+
 	json_decref(invocation.options);
 	return status;
 }
