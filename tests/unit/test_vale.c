@@ -1551,7 +1551,7 @@ static void model_receive(struct model *model, bool everything)
 {
 	for (unsigned port = 0; port < MODEL_PORTS; port++)
 		for (unsigned ring = 0; ring < model_ports[port].rings; ring++) {
-			unsigned count = random_below(&model->random, 60);
+			unsigned count = random_below(&model->random, 12);
 
 			while ((everything || count-- > 0) && model_receive_one(model, port, ring))
 				continue;
