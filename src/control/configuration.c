@@ -325,7 +325,7 @@ int configuration_parse(struct configuration *configuration, const char *text, s
 	return rc;
 }
 
-/* The whole file; the caller frees *@text. */
+/* The whole file; the caller frees *@text, which stays NULL on failure. */
 static int file_read(const char *path, char **text, size_t *length, struct error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -352,6 +352,7 @@ static int file_read(const char *path, char **text, size_t *length, struct error
 	if (got < 0) {
 		rc = error_set(error, errno, "cannot be read: %s", strerror(errno));
 		free(*text);
+		*text = NULL;
 		goto out_close;
 	}
 	*length = (size_t)got;
@@ -366,10 +367,9 @@ int configuration_load(struct configuration *configuration, const char *path, st
 	size_t length = 0;
 	int rc = file_read(path, &text, &length, error);
 
-	if (rc == 0) {
+	if (text != NULL)
 		rc = configuration_parse(configuration, text, length, error);
-		free(text);
-	}
+	free(text);
 	if (rc < 0)
 		error_prefix(error, "%s", path);
 	return rc;

@@ -437,10 +437,14 @@ int control_socket_serve(struct control_socket *control, struct event_base *base
 
 void control_socket_close(struct control_socket *control)
 {
+	struct client *client, *next;
+
 	if (control == NULL)
 		return;
-	while (!TAILQ_EMPTY(&control->clients))
-		client_free(TAILQ_FIRST(&control->clients));
+	for (client = TAILQ_FIRST(&control->clients); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, link);
+		client_free(client);
+	}
 	if (control->listener != NULL)
 		evconnlistener_free(control->listener);
 	if (control->retry != NULL)

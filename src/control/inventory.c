@@ -12,6 +12,12 @@
 
 #define MIN_BUFFERS 4098 /* netmap's smallest private region, spec/ports.md section 8.4 */
 
+static int out_of_memory(struct error *error)
+{
+	error_set(error, ENOMEM, "out of memory");
+	return -ENOMEM;
+}
+
 void inventory_init(struct inventory *inventory, struct engine *engine, struct event_base *base,
 		    const char *sockets_directory, const struct socket_access *access)
 {
@@ -74,7 +80,7 @@ static int region_make(struct inventory_region **out, struct inventory *inventor
 	int rc;
 
 	if (made == NULL)
-		return error_set(error, ENOMEM, "out of memory");
+		return out_of_memory(error);
 	snprintf(made->name, sizeof(made->name), "%s", name);
 	made->implicit = implicit;
 	access = socket_access_or(access, inventory->access);
@@ -171,12 +177,14 @@ static int region_named(struct inventory_region **region, const struct inventory
 			const char *name, struct error *error)
 {
 	*region = inventory_region_find(inventory, name);
-	if (*region == NULL || (*region)->implicit)
-		return error_set(error, ENOENT,
-				 "there is no region \"%s\": add it first, or leave \"region\" out "
-				 "for a region of its own",
-				 name);
-	return 0;
+	if (*region != NULL && !(*region)->implicit)
+		return 0;
+	error_set(
+		error, ENOENT,
+		"there is no region \"%s\": add it first, or leave \"region\" out for a region of "
+		"its own",
+		name);
+	return -ENOENT;
 }
 
 /* ---- switches ---- */
@@ -188,7 +196,7 @@ static int switch_make(struct inventory_switch **out, struct inventory *inventor
 	int rc;
 
 	if (made == NULL)
-		return error_set(error, ENOMEM, "out of memory");
+		return out_of_memory(error);
 	rc = vale_create(&made->vale, config, error);
 	if (rc < 0) {
 		free(made);
@@ -280,7 +288,7 @@ static int port_publish(struct inventory_port **out, struct inventory *inventory
 
 	engine_add_port(inventory->engine, port);
 	if (made == NULL) {
-		rc = error_set(error, ENOMEM, "out of memory");
+		rc = out_of_memory(error);
 		goto fail;
 	}
 	made->port = port;
@@ -481,11 +489,43 @@ static int pipe_region_new(struct inventory_region **region, struct inventory *i
 	return rc;
 }
 
+/* The region of the port whose pipe it is to be. */
+static int pipe_region_of_port(struct inventory_region **region, const struct inventory *inventory,
+			       const char *name, struct error *error)
+{
+	const struct inventory_port *port = inventory_port_find(inventory, name);
+
+	if (port != NULL) {
+		*region = port->region;
+		return 0;
+	}
+	error_set(error, ENOENT,
+		  "there is no port \"%s\" whose pipe it could be: add the port first, or name a "
+		  "region",
+		  name);
+	return -ENOENT;
+}
+
+/* The region that all pipes of a parent share which is no port; new with the first. */
+static int pipe_region_of_word(struct inventory_region **region, struct inventory *inventory,
+			       const char *word, const struct port_spec *spec, struct error *error)
+{
+	*region = inventory_region_find(inventory, word);
+	if (*region == NULL)
+		return pipe_region_new(region, inventory, word, spec, error);
+	if ((*region)->implicit)
+		return 0;
+	error_set(error, EEXIST,
+		  "a pipe of \"%s\" gets a region of that name, but there is one already: say "
+		  "\"region\": \"%s\" to put the pipe there",
+		  word, word);
+	return -EEXIST;
+}
+
 /* netmap's rule: a pipe lies in the region of its parent, which need not be a port. */
 static int pipe_region(struct inventory_region **region, struct inventory *inventory,
 		       const struct port_spec *spec, struct error *error)
 {
-	const struct inventory_port *parent_port;
 	char parent[PORT_NAME_SIZE];
 	int rc = name_check_pipe(spec->config.name, false, parent, error);
 
@@ -493,34 +533,22 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 		return rc;
 	if (spec->region[0] != '\0')
 		return region_named(region, inventory, spec->region, error);
-	if (strchr(parent, ':') != NULL) {
-		parent_port = inventory_port_find(inventory, parent);
-		if (parent_port == NULL)
-			return error_set(error, ENOENT,
-					 "there is no port \"%s\" whose pipe it could be: add the "
-					 "port first, or name a region",
-					 parent);
-		*region = parent_port->region;
-	} else {
-		*region = inventory_region_find(inventory, parent);
-		if (*region == NULL)
-			return pipe_region_new(region, inventory, parent, spec, error);
-		if (!(*region)->implicit)
-			return error_set(
-				error, EEXIST,
-				"a pipe of \"%s\" gets a region of that name, but there is "
-				"one already: say \"region\": \"%s\" to put the pipe there",
-				parent, parent);
-	}
+	rc = strchr(parent, ':') != NULL
+		     ? pipe_region_of_port(region, inventory, parent, error)
+		     : pipe_region_of_word(region, inventory, parent, spec, error);
+	if (rc < 0)
+		return rc;
 	const uint32_t objsize = region_geometry((*region)->region)->buf_pool.objsize;
 
-	if (spec->own.buf_size != 0 && spec->own.buf_size != objsize)
-		return error_set(
-			error, EINVAL,
-			"buf_size %u: the pipe lies in region \"%s\", which has buffers of "
-			"%u bytes",
-			spec->own.buf_size, (*region)->name, objsize);
-	return 0;
+	/* A new region's buffers are rounded up: not less than was asked for. */
+	if (spec->own.buf_size <= objsize && (*region)->num_ports == 0)
+		return 0;
+	if (spec->own.buf_size == 0 || spec->own.buf_size == objsize)
+		return 0;
+	error_set(error, EINVAL,
+		  "buf_size %u: the pipe lies in region \"%s\", which has buffers of %u bytes",
+		  spec->own.buf_size, (*region)->name, objsize);
+	return -EINVAL;
 }
 
 static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
@@ -532,7 +560,7 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 	int rc;
 
 	if (made == NULL)
-		return error_set(error, ENOMEM, "out of memory");
+		return out_of_memory(error);
 	rc = pipe_region(&region, inventory, spec, error);
 	if (rc < 0)
 		goto fail_region;
@@ -634,12 +662,25 @@ int inventory_apply(struct inventory *inventory, const struct configuration *con
 
 void inventory_fini(struct inventory *inventory)
 {
-	while (!TAILQ_EMPTY(&inventory->pipes))
-		pipe_unmake(inventory, TAILQ_FIRST(&inventory->pipes));
-	while (!TAILQ_EMPTY(&inventory->ports))
-		vale_port_unmake(inventory, TAILQ_FIRST(&inventory->ports));
-	while (!TAILQ_EMPTY(&inventory->switches))
-		switch_unmake(inventory, TAILQ_FIRST(&inventory->switches), NULL);
-	while (!TAILQ_EMPTY(&inventory->regions))
-		region_unmake(inventory, TAILQ_FIRST(&inventory->regions));
+	struct inventory_pipe *pipe, *next_pipe;
+	struct inventory_port *port, *next_port;
+	struct inventory_switch *found, *next_switch;
+	struct inventory_region *region, *next_region;
+
+	for (pipe = TAILQ_FIRST(&inventory->pipes); pipe != NULL; pipe = next_pipe) {
+		next_pipe = TAILQ_NEXT(pipe, link);
+		pipe_unmake(inventory, pipe);
+	}
+	for (port = TAILQ_FIRST(&inventory->ports); port != NULL; port = next_port) {
+		next_port = TAILQ_NEXT(port, link);
+		vale_port_unmake(inventory, port);
+	}
+	for (found = TAILQ_FIRST(&inventory->switches); found != NULL; found = next_switch) {
+		next_switch = TAILQ_NEXT(found, link);
+		switch_unmake(inventory, found, NULL);
+	}
+	for (region = TAILQ_FIRST(&inventory->regions); region != NULL; region = next_region) {
+		next_region = TAILQ_NEXT(region, link);
+		region_unmake(inventory, region);
+	}
 }

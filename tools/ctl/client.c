@@ -79,7 +79,7 @@ struct client *client_connect(const char *path)
 			path, strlen(path), sizeof(address.sun_path) - 1);
 		goto fail;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	client->path = path;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (client->fd < 0) {

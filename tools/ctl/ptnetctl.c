@@ -224,6 +224,8 @@ static int options_parse(struct invocation *invocation, struct globals *globals,
 		case '?':
 			return usage_error(command, NULL);
 		default:
+			if (command == NULL)
+				return EXIT_USAGE; /* only commands have more options */
 			rc = option_take(invocation, &command->options[c - OPTION_FIRST], optarg);
 			if (rc != 0)
 				return rc;
