@@ -34,3 +34,10 @@ const char *first_complaint(void)
 	pthread_mutex_unlock(&lock);
 	return text;
 }
+
+void forget_complaints(void)
+{
+	pthread_mutex_lock(&lock);
+	first[0] = '\0';
+	pthread_mutex_unlock(&lock);
+}

@@ -9,7 +9,9 @@
 /* No newline at the end of fmt. Any thread. Returns -1, so that a caller can return it. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The first message given to complain, for the report; NULL if there was none. Any thread. */
+/* The first message given to complain since forget_complaints, for the report; NULL if there was
+ * none. Any thread. */
 const char *first_complaint(void);
+void forget_complaints(void);
 
 #endif

@@ -62,7 +62,7 @@ static bool put(struct pinger *p, uint32_t len)
 
 	frame_build(&p->builder, w->scratch, len, p->sequence);
 	for (;;) {
-		tx_begin(&c, port_tx_ring(&w->port, 0));
+		tx_begin(&c, port_tx_ring(&w->port, 0), w->port.buf_limit);
 		if (tx_put(&c, w->port.vnet_hdr, w->scratch, len)) {
 			tx_publish(&c);
 			return true;
@@ -141,5 +141,8 @@ void ping_run(struct worker *w)
 	}
 	if (!left)
 		run_finished(w->run, STOP_COUNT);
+	/* pong gets its slots back now, not only when we close. */
+	if (!w->failed && port_sync_rx(&w->port))
+		w->failed = true;
 	frame_builder_free(&p.builder);
 }

@@ -88,7 +88,7 @@ static bool answer_ring(struct worker *w, struct netmap_ring *from, struct netma
 	struct rx_packet p;
 
 	rx_begin(&rx, from, w->port.buf_limit);
-	tx_begin(&tx, to);
+	tx_begin(&tx, to, w->port.buf_limit);
 	while (packets < *left) {
 		before = rx;
 		if (!rx_take(&rx, &p))

@@ -54,19 +54,25 @@ static int choose_ring(struct nmport_d *d, int index)
 	return 0;
 }
 
-static int check_rings(const struct gen_port *p, const struct gen_options *o, int index)
+/* Port is as first found it: does it have a ring for thread index? */
+static int check_count(const struct gen_port *first, const struct gen_options *o, int index)
 {
-	bool rx = o->function != GEN_TX, tx = o->function != GEN_RX;
-	unsigned int there = rx ? p->d->reg.nr_rx_rings : p->d->reg.nr_tx_rings;
+	bool rx = o->function == GEN_RX;
+	unsigned int there = rx ? first->d->reg.nr_rx_rings : first->d->reg.nr_tx_rings;
 
-	if (index >= (int)there)
-		return complain("%s has %u %s rings, too few for %u threads", o->port, there,
-				rx ? "RX" : "TX", o->threads);
-	if (tx && !port_tx_rings(p))
+	if (index < (int)there)
+		return 0;
+	return complain("%s has %u %s ring%s, too few for %u threads", o->port, there,
+			rx ? "RX" : "TX", there == 1 ? "" : "s", o->threads);
+}
+
+static int check_bound(const struct gen_port *p, const struct gen_options *o)
+{
+	if (o->function != GEN_RX && !port_tx_rings(p))
 		return complain(
 			"%s: no TX ring is bound; %s needs one (is there an /R in the name?)",
 			o->port, function_name(o->function));
-	if (rx && !port_rx_rings(p))
+	if (o->function != GEN_TX && !port_rx_rings(p))
 		return complain(
 			"%s: no RX ring is bound; %s needs one (is there a /T in the name?)",
 			o->port, function_name(o->function));
@@ -82,17 +88,20 @@ static uint32_t count_buffers(const struct gen_port *p)
 	return (uint32_t)((size_t)(end - NETMAP_BUF(ring, 0)) / ring->nr_buf_size);
 }
 
-/* What libnetmap has to say, in our way; port_open then need not say it again. */
 static void library_error(struct nmctx *ctx, const char *message)
 {
 	(void)ctx;
 	complain("%s", message);
 }
 
+void port_take_library_messages(void)
+{
+	nmctx_get()->error = library_error;
+}
+
 int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_port *first,
 	      int index)
 {
-	nmctx_get()->error = library_error;
 	if (!first) {
 		p->d = nmport_prepare(o->port);
 		if (!p->d)
@@ -103,6 +112,8 @@ int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_
 		if (index >= 0 && choose_ring(p->d, index))
 			return -1;
 	} else {
+		if (check_count(first, o, index))
+			return -1;
 		p->d = nmport_clone(first->d);
 		if (!p->d)
 			return -1;
@@ -111,7 +122,7 @@ int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_
 	}
 	if (nmport_open_desc(p->d))
 		return -1;
-	if (check_rings(p, o, index))
+	if (check_bound(p, o))
 		return -1;
 	p->busy = o->busy;
 	p->buf_limit = count_buffers(p);

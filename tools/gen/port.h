@@ -17,6 +17,9 @@ struct gen_port {
 	bool busy;	    /* sync instead of sleeping */
 };
 
+/* Lets libnetmap say what is wrong in our way. Once, before any port is opened. */
+void port_take_library_messages(void);
+
 /*
  * Opens the port of o: all its rings (index < 0), or ring index only. first: the port of thread
  * 0, whose settings the others take; NULL for thread 0. 0, or -1 after saying what is wrong.

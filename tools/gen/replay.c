@@ -62,7 +62,7 @@ static uint32_t fill(struct replay *r, uint32_t n)
 	struct tx_cursor c;
 	uint32_t done;
 
-	tx_begin(&c, ring);
+	tx_begin(&c, ring, w->port.buf_limit);
 	for (done = 0; done < n; done++) {
 		const struct capture_frame *f = &r->file->frames[(r->next + done) % r->file->n];
 		uint32_t first = c.next, slots;

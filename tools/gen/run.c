@@ -215,6 +215,7 @@ static int set_up(struct run *r, const struct gen_options *o)
 	unsigned int i;
 
 	memset(r, 0, sizeof(*r));
+	forget_complaints();
 	r->options = o;
 	r->to_claim = r->to_receive = o->count ? o->count : UINT64_MAX;
 	r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "slots.h"
 
-void tx_begin(struct tx_cursor *c, struct netmap_ring *ring)
+void tx_begin(struct tx_cursor *c, struct netmap_ring *ring, uint32_t buf_limit)
 {
 	c->ring = ring;
 	c->next = ring->head;
 	c->room = nm_ring_space(ring);
+	c->buf_limit = buf_limit;
 }
 
-static uint32_t capacity(const struct netmap_ring *ring, const struct netmap_slot *slot)
+/* Where the next slot's packet may start, and how long it may be; 0: nowhere. */
+static inline uint32_t next_buffer(const struct tx_cursor *c, uint8_t **start)
 {
-	uint64_t offset = NETMAP_ROFFSET(ring, slot);
+	const struct netmap_ring *ring = c->ring;
+	struct netmap_slot s = *(const volatile struct netmap_slot *)&ring->slot[c->next];
+	uint64_t offset = s.ptr & ring->offset_mask;
+	uint32_t most;
 
-	return offset < ring->nr_buf_size ? ring->nr_buf_size - (uint32_t)offset : 0;
+	if (s.buf_idx >= c->buf_limit || offset >= ring->nr_buf_size)
+		return 0;
+	*start = (uint8_t *)NETMAP_BUF(ring, s.buf_idx) + offset;
+	most = ring->nr_buf_size - (uint32_t)offset;
+	return most < UINT16_MAX ? most : UINT16_MAX;
 }
 
 uint8_t *tx_buffer(const struct tx_cursor *c, uint32_t len)
 {
-	struct netmap_slot *slot = &c->ring->slot[c->next];
+	uint8_t *start = NULL;
 
-	if (!c->room || capacity(c->ring, slot) < len || len > UINT16_MAX)
+	if (!c->room || next_buffer(c, &start) < len)
 		return NULL;
-	return (uint8_t *)NETMAP_BUF_OFFSET(c->ring, slot);
+	return start;
 }
 
 /* NS_BUF_CHANGED is the owner's own note of a swapped buffer: it stays. */
@@ -46,21 +55,19 @@ uint32_t tx_put(struct tx_cursor *c, uint32_t prefix, const uint8_t *frame, uint
 	uint32_t slots = 0;
 
 	while (c->room) {
-		struct netmap_slot *slot = &c->ring->slot[c->next];
-		uint8_t *to = (uint8_t *)NETMAP_BUF_OFFSET(c->ring, slot);
-		uint32_t most = capacity(c->ring, slot), part;
+		uint8_t *to = NULL;
+		uint32_t most = next_buffer(c, &to), part = 0, head = 0;
 
-		if (most > UINT16_MAX)
-			most = UINT16_MAX;
-		if (most < prefix)
-			break;
-		part = len < most - prefix ? len : most - prefix;
-		memset(to, 0, prefix);
-		memcpy(to + prefix, frame, part);
+		if (most > prefix) {
+			head = prefix;
+			part = len < most - prefix ? len : most - prefix;
+			memset(to, 0, head);
+			memcpy(to + head, frame, part);
+			prefix = 0;
+		}
 		frame += part;
 		len -= part;
-		fill_slot(c, prefix + part, len ? NS_MOREFRAG : 0);
-		prefix = 0;
+		fill_slot(c, head + part, len ? NS_MOREFRAG : 0);
 		slots++;
 		if (!len)
 			return slots;

@@ -4,8 +4,8 @@
  * Nothing here makes a system call: the functions work on any netmap_ring, an open port's or
  * one in a test's memory.
  *
- * Slots of an RX ring are the port's or even another program's (a pipe's peer), so index and
- * length are read once and checked before the buffer is touched.
+ * What is in a slot comes from the port or even from another program (a pipe's peer), so index,
+ * offset and length are read once and checked before the buffer is touched.
  */
 #ifndef GEN_SLOTS_H
 #define GEN_SLOTS_H
@@ -17,11 +17,12 @@
 
 struct tx_cursor {
 	struct netmap_ring *ring;
-	uint32_t next; /* first slot not filled */
-	uint32_t room; /* slots left */
+	uint32_t next;	    /* first slot not filled */
+	uint32_t room;	    /* slots left */
+	uint32_t buf_limit; /* buffers of the region: higher indices are wrong */
 };
 
-void tx_begin(struct tx_cursor *c, struct netmap_ring *ring);
+void tx_begin(struct tx_cursor *c, struct netmap_ring *ring, uint32_t buf_limit);
 
 /* The buffer of the next slot if len bytes fit in it and there is a slot, else NULL. */
 uint8_t *tx_buffer(const struct tx_cursor *c, uint32_t len);
@@ -31,7 +32,8 @@ void tx_done(struct tx_cursor *c, uint32_t len);
 
 /*
  * Copies a packet (prefix zero bytes, then len bytes) into as many slots as it takes, NS_MOREFRAG
- * in all but the last. Returns the slots used; 0 if there is no room for all of it.
+ * in all but the last. Returns the slots used; 0 if there is no room for all of it. A slot whose
+ * buffer is impossible gets nothing of it: that is for the port to complain about.
  */
 uint32_t tx_put(struct tx_cursor *c, uint32_t prefix, const uint8_t *frame, uint32_t len);
 
@@ -42,9 +44,9 @@ void tx_publish(struct tx_cursor *c);
 
 struct rx_cursor {
 	struct netmap_ring *ring;
-	uint32_t next;	    /* first slot not taken */
-	uint32_t left;	    /* slots not taken */
-	uint32_t buf_limit; /* buffers of the region: higher indices are wrong */
+	uint32_t next; /* first slot not taken */
+	uint32_t left; /* slots not taken */
+	uint32_t buf_limit;
 };
 
 struct rx_packet {

@@ -64,7 +64,7 @@ static uint32_t fill(struct sender *s, struct tx_ring *t, uint32_t n)
 	uint64_t bytes = 0;
 	uint32_t done = 0;
 
-	tx_begin(&c, t->ring);
+	tx_begin(&c, t->ring, s->w->port.buf_limit);
 	while (done < n) {
 		uint32_t slots;
 
@@ -93,7 +93,7 @@ static uint32_t fill_zero_copy(struct sender *s, struct tx_ring *t, uint32_t n)
 	uint32_t len = s->w->run->options->size.parts[0].from, done;
 	struct tx_cursor c;
 
-	tx_begin(&c, t->ring);
+	tx_begin(&c, t->ring, s->w->port.buf_limit);
 	if (n > c.room)
 		n = c.room;
 	for (done = 0; done < n; done++) {
