@@ -42,6 +42,13 @@ void guest_attach(struct guest *guest, struct port *port)
 		assert_int_equal(endpoint_set_interrupt(port, i, dup(fd)), 0);
 	}
 	endpoint_start(port, &csb);
+	/* As drivers do after CREATE: the positions are the daemon's (spec 6.2, step 7). */
+	for (unsigned i = 0; i < port_num_rings(port); i++) {
+		struct netmap_ring *ring = port->rings[i].ring;
+
+		ring->head = PTNET_LOAD_RELAXED(&guest->atok[i].head);
+		ring->cur = PTNET_LOAD_RELAXED(&guest->atok[i].cur);
+	}
 }
 
 void guest_detach(struct guest *guest)
