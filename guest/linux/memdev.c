@@ -23,6 +23,7 @@
 
 static DEFINE_MUTEX(memdevs_lock);
 static LIST_HEAD(memdevs);
+static u64 memdevs_serial; /* the last one given out, under memdevs_lock */
 
 /* ---- the inodes behind the mappings ---- */
 
@@ -260,6 +261,7 @@ static int ptnet_memdev_publish(struct ptnet_memdev *memdev)
 		err = -EEXIST;
 	else
 		list_add_tail(&memdev->link, &memdevs);
+	memdev->serial = ++memdevs_serial;
 	mutex_unlock(&memdevs_lock);
 	return err;
 }

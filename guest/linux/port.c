@@ -203,7 +203,7 @@ void ptnet_port_lose_region(struct ptnet_port *port, struct ptnet_memdev *memdev
 {
 	mutex_lock(&port->lock);
 	if (port->memdev == memdev) {
-		netdev_warn(port->netdev,
+		netdev_info(port->netdev,
 			    "memory id %u goes away: stopped; once it is back, set the interface "
 			    "down and up again\n",
 			    memdev->id);
@@ -301,6 +301,8 @@ int ptnet_port_bind(struct ptnet_port *port, struct ptnet_binding *binding)
 		ptnet_port_claim(binding, -1);
 		goto out;
 	}
+	if (port->bound == 1)
+		ptnet_port_restore(port);
 	binding->epoch = port->epoch;
 	binding->memdev = port->memdev;
 	ptnet_memdev_ref(binding->memdev);

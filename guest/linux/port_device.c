@@ -84,6 +84,7 @@ int ptnet_port_negotiate(struct ptnet_port *port)
 	if (acked == PTNET_ALL_ONES)
 		return -ENODEV;
 	port->features = acked & wanted;
+	port->layout_serial = 0; /* it may be another device than before */
 	if (!(port->features & PTNET_F_REGION_CSB))
 		return ptnet_port_offer_csb_pages(port);
 	return 0;
@@ -188,77 +189,131 @@ static int ptnet_port_find_csb(struct ptnet_port *port, struct nm_csb_atok **ato
 	return 0;
 }
 
-/*
- * Finds one ring by its entry in the netmap_if (entry 0 is TX ring 0, each
- * direction ends with one entry for a host ring). What the header says is for
- * programs; one that an earlier program has spoilt is put right.
- */
-static int ptnet_port_find_ring(struct ptnet_ring *ring, const struct netmap_if *nifp,
-				unsigned int entry)
-{
-	struct ptnet_port *port = ring->port;
-	const struct ptnet_pool *bufs = &port->memdev->buf_pool;
-	u64 size = sizeof(struct netmap_ring) +
-		   (u64)port->num_slots[ring->dir] * sizeof(struct netmap_slot);
-	u64 ofs = port->nifp_ofs + (u64)READ_ONCE(nifp->ring_ofs[entry]);
-	struct netmap_ring *shared = ptnet_memdev_at(port->memdev, ofs, size, 64);
-
-	if (!shared) {
-		dev_err(&port->pdev->dev,
-			"%s ring %u of %llu bytes at %#llx is not inside the region of %llu "
-			"bytes\n",
-			ptnet_dir_name(ring->dir), ring->index, size, ofs, port->memdev->size);
-		return -EINVAL;
-	}
-	ring->shared = shared;
-	ring->num_slots = port->num_slots[ring->dir];
-	ring->bufs = port->memdev->base + bufs->offset;
-	ring->buf_size = bufs->objsz;
-	ring->num_bufs = bufs->objnum;
-	ring->slot_room = min_t(u32, bufs->objsz, U16_MAX);
-
-	WRITE_ONCE(shared->buf_ofs, (s64)(bufs->offset - ofs));
-	WRITE_ONCE(shared->num_slots, ring->num_slots);
-	WRITE_ONCE(shared->nr_buf_size, ring->buf_size);
-	WRITE_ONCE(shared->ringid, ring->index);
-	WRITE_ONCE(shared->dir, ring->dir);
-	return 0;
-}
-
-/* Finds everything in the region; the rings are OFF. */
-static int ptnet_port_map(struct ptnet_port *port)
+/* The port's netmap_if, NULL if it is not inside the region. */
+static struct netmap_if *ptnet_port_nifp(const struct ptnet_port *port)
 {
 	unsigned int entries = port->num_rings[PTNET_TX] + 1 + port->num_rings[PTNET_RX] + 1;
-	struct nm_csb_atok *atok;
-	struct ptnet_csb_ktoa *ktoa;
 	struct netmap_if *nifp;
+
+	return ptnet_memdev_at(port->memdev, port->nifp_ofs, struct_size(nifp, ring_ofs, entries),
+			       8);
+}
+
+/* A ring's entry in ring_ofs; each direction ends with one entry for a host ring. */
+static unsigned int ptnet_ring_entry(const struct ptnet_ring *ring)
+{
+	return ring->dir == PTNET_TX ? ring->index
+				     : ring->port->num_rings[PTNET_TX] + 1 + ring->index;
+}
+
+/*
+ * Learns where the rings are, from the netmap_if. Only once for each region: later on
+ * programs may have overwritten it, and ptnet_port_restore() puts it right.
+ */
+static int ptnet_port_find_rings(struct ptnet_port *port)
+{
+	const struct netmap_if *nifp = ptnet_port_nifp(port);
 	enum ptnet_ring_dir dir;
 	struct ptnet_ring *ring;
 	unsigned int i;
-	int err;
 
-	err = ptnet_port_find_csb(port, &atok, &ktoa);
-	if (err)
-		return err;
-	nifp = ptnet_memdev_at(port->memdev, port->nifp_ofs, struct_size(nifp, ring_ofs, entries),
-			       8);
 	if (!nifp) {
 		dev_err(&port->pdev->dev,
 			"netmap_if at %#x is not inside the region of %llu bytes\n", port->nifp_ofs,
 			port->memdev->size);
 		return -EINVAL;
 	}
+	if (port->layout_serial == port->memdev->serial && port->layout_ofs == port->nifp_ofs)
+		return 0;
+	port->layout_serial = 0;
+	port->nifp_flags = READ_ONCE(nifp->ni_flags);
+	for_each_ring (port, dir, i, ring)
+		ring->ofs = port->nifp_ofs + READ_ONCE(nifp->ring_ofs[ptnet_ring_entry(ring)]);
+	return 0;
+}
+
+static int ptnet_port_map_ring(struct ptnet_ring *ring)
+{
+	struct ptnet_port *port = ring->port;
+	const struct ptnet_memdev *memdev = port->memdev;
+	u64 size = sizeof(struct netmap_ring) +
+		   (u64)port->num_slots[ring->dir] * sizeof(struct netmap_slot);
+
+	ring->shared = ptnet_memdev_at(memdev, ring->ofs, size, 64);
+	if (!ring->shared) {
+		dev_err(&port->pdev->dev,
+			"%s ring %u of %llu bytes at %#llx is not inside the region of %llu "
+			"bytes\n",
+			ptnet_dir_name(ring->dir), ring->index, size, ring->ofs, memdev->size);
+		return -EINVAL;
+	}
+	ring->num_slots = port->num_slots[ring->dir];
+	ring->bufs = memdev->base + memdev->buf_pool.offset;
+	ring->buf_size = memdev->buf_pool.objsz;
+	ring->num_bufs = memdev->buf_pool.objnum;
+	ring->slot_room = min_t(u32, ring->buf_size, U16_MAX);
+	return 0;
+}
+
+/* Finds everything in the region; the rings are OFF. */
+static int ptnet_port_map(struct ptnet_port *port)
+{
+	struct nm_csb_atok *atok;
+	struct ptnet_csb_ktoa *ktoa;
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+	int err;
+
+	err = ptnet_port_find_csb(port, &atok, &ktoa);
+	if (!err)
+		err = ptnet_port_find_rings(port);
+	if (err)
+		return err;
 	for_each_ring (port, dir, i, ring) {
-		err = ptnet_port_find_ring(ring, nifp,
-					   dir == PTNET_TX ? i : port->num_rings[PTNET_TX] + 1 + i);
+		err = ptnet_port_map_ring(ring);
 		if (err)
 			return err;
 		ring->atok = &atok[ring->vector];
 		ring->ktoa = &ktoa[ring->vector];
 	}
-	/* The driver never grants extra buffers. */
-	WRITE_ONCE(nifp->ni_bufs_head, 0);
+	port->layout_serial = port->memdev->serial;
+	port->layout_ofs = port->nifp_ofs;
 	return 0;
+}
+
+/*
+ * Writes what is constant in the netmap_if and the ring headers, which only programs
+ * read, in case one has spoilt it for the next. The driver never grants extra buffers.
+ */
+void ptnet_port_restore(struct ptnet_port *port)
+{
+	struct netmap_if *nifp = ptnet_port_nifp(port);
+	const u64 bufs = port->memdev->buf_pool.offset;
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+
+	strscpy_pad(nifp->ni_name, port->netdev->name, sizeof(nifp->ni_name));
+	WRITE_ONCE(nifp->ni_flags, port->nifp_flags);
+	WRITE_ONCE(nifp->ni_tx_rings, port->num_rings[PTNET_TX]);
+	WRITE_ONCE(nifp->ni_rx_rings, port->num_rings[PTNET_RX]);
+	WRITE_ONCE(nifp->ni_host_tx_rings, 1);
+	WRITE_ONCE(nifp->ni_host_rx_rings, 1);
+	WRITE_ONCE(nifp->ni_bufs_head, 0);
+	WRITE_ONCE(nifp->ring_ofs[port->num_rings[PTNET_TX]], 0);
+	WRITE_ONCE(nifp->ring_ofs[port->num_rings[PTNET_TX] + 1 + port->num_rings[PTNET_RX]], 0);
+	for_each_ring (port, dir, i, ring) {
+		WRITE_ONCE(nifp->ring_ofs[ptnet_ring_entry(ring)],
+			   (s64)(ring->ofs - port->nifp_ofs));
+		WRITE_ONCE(ring->shared->buf_ofs, (s64)(bufs - ring->ofs));
+		WRITE_ONCE(ring->shared->num_slots, ring->num_slots);
+		WRITE_ONCE(ring->shared->nr_buf_size, ring->buf_size);
+		WRITE_ONCE(ring->shared->ringid, ring->index);
+		WRITE_ONCE(ring->shared->dir, ring->dir);
+		WRITE_ONCE(ring->shared->offset_mask, 0);
+		WRITE_ONCE(ring->shared->buf_align, 0);
+	}
 }
 
 /* From no user to the first (section 6.2). All rings are OFF, before and after. */
@@ -299,13 +354,14 @@ int ptnet_port_activate(struct ptnet_port *port)
 	for_each_ring (port, dir, i, ring) {
 		err = ptnet_ring_adopt(ring);
 		if (err)
-			goto delete;
+			goto undo_create;
 	}
 	ptnet_netdev_limit_mtu(port);
 	port->active = true;
 	return 0;
 
-	delete : ptnet_port_command(port, PTNET_PTCTL_DELETE);
+undo_create:
+	ptnet_port_command(port, PTNET_PTCTL_DELETE);
 detach:
 	ptnet_memdev_detach(port->memdev, port);
 	port->memdev = NULL;

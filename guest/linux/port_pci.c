@@ -259,7 +259,7 @@ void ptnet_port_suspend(struct pci_dev *pdev)
 	netif_device_detach(port->netdev);
 	mutex_lock(&port->lock);
 	port->suspended = true;
-	port->suspended_memdev = port->memdev;
+	port->suspended_serial = port->active ? port->memdev->serial : 0;
 	ptnet_port_update(port);
 	ptnet_port_withdraw_csb_pages(port);
 	mutex_unlock(&port->lock);
@@ -283,8 +283,8 @@ int ptnet_port_resume(struct pci_dev *pdev)
 	if (err)
 		netdev_err(port->netdev, "cannot be started again: error %d\n", err);
 	/* What programs have mapped must be what the port uses now. */
-	if (err || (port->active && port->suspended_memdev &&
-		    (port->memdev != port->suspended_memdev || port->nifp_ofs != nifp_ofs)))
+	if (err || (port->active && port->suspended_serial &&
+		    (port->memdev->serial != port->suspended_serial || port->nifp_ofs != nifp_ofs)))
 		ptnet_port_lose(port);
 	mutex_unlock(&port->lock);
 	netif_device_attach(port->netdev);

@@ -59,6 +59,7 @@ struct ptnet_memdev {
 
 	/* Set at probe, constant. */
 	struct pci_dev *pdev; /* valid until removal */
+	u64 serial;	      /* no other region ever has the same */
 	u16 id;
 	u64 size; /* of the region; a multiple of 4096 */
 	phys_addr_t start;
@@ -82,7 +83,6 @@ struct ptnet_port {
 	struct pci_dev *pdev;
 	void __iomem *io;
 	void __iomem *doorbell; /* BAR 3: kicks that QEMU posts; NULL if there is none */
-	bool use_doorbell;
 	struct net_device *netdev;
 	unsigned int num_rings[PTNET_DIRS];
 	unsigned int num_queues; /* ring pairs that the stack uses */
@@ -91,7 +91,8 @@ struct ptnet_port {
 	dma_addr_t csb_dma;
 
 	/* Set by negotiation, at probe and resume; constant in between. */
-	u32 features;  /* PTNET_F_* that the host acked */
+	u32 features; /* PTNET_F_* that the host acked */
+	bool use_doorbell;
 	u32 max_frame; /* Ethernet header included */
 	u16 mem_id;
 	u32 num_slots[PTNET_DIRS];
@@ -105,10 +106,13 @@ struct ptnet_port {
 	unsigned int bound; /* netmap descriptors bound, in the present epoch */
 	unsigned int epoch; /* counts losses of the region or the device: older bindings are
 			     * dead. Written under port->lock, read anywhere */
-	struct ptnet_memdev *memdev;	       /* while active or suspended */
-	struct ptnet_memdev *suspended_memdev; /* only to be compared with memdev at resume */
-	struct list_head memdev_link;	       /* in memdev->ports, under memdevs_lock */
-	unsigned int vnet_hdr_len;	       /* 0 or 12; changes only while inactive */
+	struct ptnet_memdev *memdev;  /* while active */
+	u64 suspended_serial;	      /* memdev's before suspension, 0: inactive */
+	struct list_head memdev_link; /* in memdev->ports, under memdevs_lock */
+	unsigned int vnet_hdr_len;    /* 0 or 12; changes only while inactive */
+	u64 layout_serial;	      /* region in which the rings' places were learnt, 0: none */
+	u32 layout_ofs;		      /* nifp_ofs when they were */
+	u32 nifp_flags;		      /* ni_flags as the host had set it */
 
 	wait_queue_head_t wait[PTNET_DIRS]; /* descriptors bound to all rings */
 	struct delayed_work link_work;	    /* runs while the interface is up and the link down */
@@ -188,6 +192,7 @@ void ptnet_port_withdraw_csb_pages(struct ptnet_port *port);
 void ptnet_port_free_csb_pages(struct ptnet_port *port);
 int ptnet_port_activate(struct ptnet_port *port);
 void ptnet_port_deactivate(struct ptnet_port *port);
+void ptnet_port_restore(struct ptnet_port *port);
 
 /* port.c */
 int ptnet_port_update(struct ptnet_port *port);

@@ -80,6 +80,7 @@ struct ptnet_ring {
 	 * Set by port.c while the mode is OFF, under port->lock; constant in the
 	 * other modes. Everything here was checked against the region's bounds.
 	 */
+	u64 ofs; /* of shared inside the region */
 	struct netmap_ring *shared;
 	struct nm_csb_atok *atok;
 	struct ptnet_csb_ktoa *ktoa;
