@@ -101,12 +101,21 @@ static void handle_sigbus(int signal_number, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
+/* Again for each mapping: some library may have taken the signal since. */
 static void install_handler(void)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct sigaction action = {.sa_sigaction = handle_sigbus, .sa_flags = SA_SIGINFO};
+	struct sigaction present;
 
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, &previous_action);
+	pthread_mutex_lock(&lock);
+	sigaction(SIGBUS, NULL, &present);
+	if ((present.sa_flags & SA_SIGINFO) == 0 || present.sa_sigaction != handle_sigbus) {
+		previous_action = present;
+		sigaction(SIGBUS, &action, NULL);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static int slot_alloc(int lost_eventfd)
@@ -152,7 +161,6 @@ static int64_t file_page_size(int fd, uint64_t end, struct error *error)
 int csb_map(struct csb_map *map, int fd, uint64_t offset, size_t size, int lost_eventfd,
 	    struct error *error)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	uint64_t start, end;
 	int64_t page;
 	int slot;
@@ -172,7 +180,7 @@ int csb_map(struct csb_map *map, int fd, uint64_t offset, size_t size, int lost_
 	if ((end - start) >> PAGE_SHIFT > MAX_LENGTH)
 		return error_set(error, EINVAL, "impossible page size");
 
-	pthread_once(&once, install_handler);
+	install_handler();
 	slot = slot_alloc(lost_eventfd);
 	if (slot < 0)
 		return error_set(error, ENOSPC, "over %d CSB mappings", CSB_MAP_MAX);
