@@ -13,10 +13,11 @@
 #define MIN_BUF_SIZE 64
 #define MAX_BUF_SIZE 65536
 
-/* netmap's global region, section 8.4: what fits several ports and pipes. */
+/* netmap's global region, section 8.4, but with rings that hold the most slots that there can be.
+ */
 #define SHARED_IF_SIZE	 1024
 #define SHARED_IF_NUM	 100
-#define SHARED_RING_SIZE 36864
+#define SHARED_RING_SIZE 65792
 #define SHARED_RING_NUM	 200
 #define SHARED_BUF_SIZE	 2048
 #define SHARED_BUF_NUM	 163840

@@ -19,7 +19,7 @@ static const struct option_spec region_options[] = {
 	{"buf-num", OPTION_NUMBER, "N", "buffers; 163840"},
 	{"buf-size", OPTION_NUMBER, "BYTES", "of a buffer, 64 to 65536; 2048"},
 	{"ring-num", OPTION_NUMBER, "N", "rings; 200"},
-	{"ring-size", OPTION_NUMBER, "BYTES", "of a ring: 256 + 16 per slot; 36864"},
+	{"ring-size", OPTION_NUMBER, "BYTES", "of a ring: 256 + 16 per slot; 65792"},
 	{"if-num", OPTION_NUMBER, "N", "interfaces; 100"},
 	{"if-size", OPTION_NUMBER, "BYTES", "of an interface; 1024"},
 	{"csb-num", OPTION_NUMBER, "N", "VMs whose CSB may be in the region; 64"},
