@@ -229,12 +229,16 @@ class Job:
     def wait_for(self, pattern, timeout=RUN_TIMEOUT):
         """Wait until the running command has printed a line that grep -E PATTERN finds.
 
-        Looks every 20 ms, in the guest: busybox has nothing that waits for a file to grow.
+        Looks every 20 ms, in the guest: busybox has nothing that waits for a file to grow. Fails when
+        the command ends without having printed one.
         """
         out = f"/run/ptnet/{self.session.number}.out"
-        self.guest.check(
-            f"until grep -Eq -e {shlex.quote(pattern)} {out}; do usleep 20000; done", timeout
+        found = f"grep -Eq -e {shlex.quote(pattern)} {out}"
+        status, _ = self.guest.run(
+            f"until {found}; do kill -0 -{self.group} 2>/dev/null || exec {found}; usleep 20000; done", timeout
         )
+        if status != 0:
+            raise self.guest.error(CommandFailed, f"ended without printing {pattern}: {self.command}\n{self.output_so_far()}")
 
     def kill(self, sig="TERM"):
         """Signal the command and what it started. It is still to be waited for."""
