@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Networking with guests: which interface is which port, addresses, TCP transfers, captures."""
+
+import re
+import struct
+
+# Emulated guests, on a machine that others use too.
+TRANSFER_TIMEOUT = 300
+
+
+def attach(daemon, *ports):
+    """The QEMU arguments that give a guest these ports (a region that they share comes once)."""
+    return daemon.ctl("qemu-args", *ports)
+
+
+def interface(daemon, guest, port):
+    """The guest's name for the interface that is this port."""
+    mac = daemon.ctl("port", "show", port)["mac"]
+    # Made by the driver when it is loaded, and renamed by nobody.
+    return guest.check(f"basename $(dirname $(grep -lx {mac} /sys/class/net/*/address))").strip()
+
+
+def bring_up(guest, name, address, mtu=1500):
+    """Give the interface an address (and its network), MTU, and set it up."""
+    guest.check(f"ip link set {name} mtu {mtu} up && ip addr replace {address} dev {name}")
+
+
+def rings(daemon, port):
+    """What the daemon tells about each ring of a port."""
+    return daemon.ctl("stats", port)["ports"][0]["rings"]
+
+
+def counters(daemon, port, direction):
+    """The sums of a port's ring counters in one direction ("tx": what the guest sends)."""
+    total = {}
+    for ring in rings(daemon, port):
+        if ring["direction"] == direction:
+            for name, value in ring["counters"].items():
+                total[name] = total.get(name, 0) + value
+    return total
+
+
+def faults(daemon, port):
+    """The rings of a port that were stopped because of something that their guest wrote."""
+    return [f"{r['direction']}{r['index']}: {r['fault']}" for r in rings(daemon, port) if r["counters"]["faults"]]
+
+
+class Transfer:
+    """FILE of one guest on its way to another over TCP, by socat, which must be in both images."""
+
+    def __init__(self, sender, receiver, address, port=5001, file="/tmp/data"):
+        self.receiver = receiver.spawn(f"socat -u -b 65536 TCP-LISTEN:{port},reuseaddr STDOUT | sha256sum")
+        # A listening socket is in state 0A.
+        listens = f"grep -q ':{port:04X} [0-9A-F]*:0000 0A' /proc/net/tcp /proc/net/tcp6"
+        receiver.check(f"until {listens}; do usleep 20000; done")
+        self.sender = sender.spawn(f"sha256sum <{file}; socat -u -b 65536 OPEN:{file} TCP:{address}:{port} 2>&1")
+
+    def finish(self, timeout=TRANSFER_TIMEOUT):
+        """(SHA-256 of what was sent, SHA-256 of what arrived)."""
+        sent = self.sender.check(timeout).split()[0]
+        arrived = self.receiver.check(timeout).split()[0]
+        return sent, arrived
+
+
+def ping(guest, address, count, *options):
+    """iputils' ping, which must be in the image; returns (sent, received, whole output)."""
+    # -W: how long to wait for the last answers; a lost one is no reason to hurry a slow guest.
+    output = guest.run(f"/bin/ping -n -q -c {count} -W 30 {' '.join(options)} {address} 2>&1", timeout=300).output
+    found = re.search(r"(\d+) packets transmitted, (\d+) received(.*)", output)
+    assert found, output
+    return int(found.group(1)), int(found.group(2)), output
+
+
+def read_capture(data):
+    """The frames of a capture file (pcap), in order."""
+    magic = data[:4]
+    order = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}[magic]
+    assert struct.unpack_from(order + "I", data, 20)[0] & 0xFFFF == 1, "not Ethernet"
+    frames = []
+    offset = 24
+    while offset < len(data):
+        kept, length = struct.unpack_from(order + "8xII", data, offset)
+        assert kept == length, f"frame {len(frames)} was cut to {kept} of {length} bytes"
+        offset += 16
+        assert offset + kept <= len(data), f"frame {len(frames)} ends beyond the file"
+        frames.append(data[offset : offset + kept])
+        offset += kept
+    return frames
