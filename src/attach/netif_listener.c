@@ -88,9 +88,10 @@ static void connection_ended(struct vfio_user_connection *base, int reason)
 	worker_watch_del(base->worker, &connection->lost_watch);
 	netif_device_fini(&connection->device);
 	vfio_user_server_fini(&base->server);
-	log_limited(&listener->log_limit, LOG_LEVEL_INFO, "%s: VM detached%s%s", listener->name,
-		    reason == -ECONNRESET ? "" : ": ",
-		    reason == -ECONNRESET ? "" : strerror(-reason));
+	log_limited(&listener->log_limit, LOG_LEVEL_INFO, "%s: VM detached (%s)", listener->name,
+		    reason == -ECONNRESET  ? "it closed the connection"
+		    : reason == -ESHUTDOWN ? "the port is being removed"
+					   : strerror(-reason));
 	free(connection);
 	listener->connection = NULL;
 	atomic_store_explicit(&listener->extension, false, memory_order_relaxed);
