@@ -12,12 +12,12 @@ void pace_start(struct pace *p, uint64_t milli_pps, uint32_t burst, int64_t now)
 	p->start = now;
 }
 
-/* Due time of packet k after the start, rounded up. */
-static int64_t due_time(const struct pace *p, uint64_t k)
+/* How long after the start packet k is due, rounded up. */
+static int64_t due_after(const struct pace *p, uint64_t k)
 {
 	unsigned __int128 ns = (unsigned __int128)k * NS_PER_1000S;
 
-	return p->start + (int64_t)((ns + p->milli_pps - 1) / p->milli_pps);
+	return (int64_t)((ns + p->milli_pps - 1) / p->milli_pps);
 }
 
 /* Packets due in the ns since the start, the first at once. */
@@ -43,8 +43,7 @@ uint32_t pace_due(struct pace *p, int64_t now)
 	due -= p->sent;
 	if (due > p->burst) {
 		/* As if the first of this burst had become due just so that the last is due now. */
-		p->start = now;
-		p->start -= due_time(p, p->burst - 1) - now;
+		p->start = now - due_after(p, p->burst - 1);
 		p->sent = 0;
 		return p->burst;
 	}
@@ -58,7 +57,7 @@ void pace_sent(struct pace *p, uint32_t n)
 
 int64_t pace_when(const struct pace *p, uint32_t n)
 {
-	return p->milli_pps ? due_time(p, p->sent + n - 1) : p->start;
+	return p->milli_pps ? p->start + due_after(p, p->sent + n - 1) : p->start;
 }
 
 uint32_t pace_lump(const struct pace *p)

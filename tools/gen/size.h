@@ -6,7 +6,7 @@
 #ifndef GEN_SIZE_H
 #define GEN_SIZE_H
 
-#include "random.h"
+#include "xorshift.h"
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
  * A small repeatable source of random numbers: the same seed gives the same traffic. (George
  * Marsaglia's xorshift with a multiplication.) Not for secrets.
  */
-#ifndef GEN_RANDOM_H
-#define GEN_RANDOM_H
+#ifndef GEN_XORSHIFT_H
+#define GEN_XORSHIFT_H
 
 #include <stdint.h>
 
