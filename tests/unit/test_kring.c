@@ -231,7 +231,7 @@ static void head_and_cur_are_read_once(void **state)
 	char text[1000];
 
 	capture_stderr(&capture);
-	alone.atok->head = 99;
+	alone.atok->head = 4000000099;
 	watch_memory(alone.atok);
 	bool good = kring_pull(&alone.kring);
 	unwatch_memory();
@@ -239,7 +239,7 @@ static void head_and_cur_are_read_once(void **state)
 	assert_false(good);
 	assert_int_equal(reads_of(&alone.atok->head), 1);
 	assert_int_equal(reads_of(&alone.atok->cur), 1);
-	assert_non_null(strstr(text, "bad_head 99"));
+	assert_non_null(strstr(text, "bad_head 4000000099"));
 	alone_destroy(&alone);
 }
 
