@@ -50,6 +50,9 @@ void endpoint_stop(struct port *port)
 
 		/* Whoever uses the CSB does so under this lock. */
 		pthread_mutex_lock(&kring->lock);
+		/* A reader releases in silence: what it has read must not come again. */
+		if (kring->dir == KRING_RX)
+			kring_pull(kring);
 		kring_stop(kring);
 		pthread_mutex_unlock(&kring->lock);
 	}

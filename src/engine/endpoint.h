@@ -39,8 +39,8 @@ void endpoint_start(struct port *port, const struct endpoint_csb *csb);
 
 /*
  * DELETE: when it returns nobody touches the CSB any more. Positions are kept:
- * slots that the guest had published and the daemon not yet seen are given up.
- * Idempotent.
+ * received slots that the guest has released stay released, slots to send that it
+ * had published and the daemon not yet seen are given up. Idempotent.
  */
 void endpoint_stop(struct port *port);
 

@@ -10,7 +10,7 @@
 #define LIMIT_WINDOW_NS 10000000000ULL
 #define LIMIT_LINES     10
 
-static enum log_level threshold = LOG_LEVEL_INFO;
+static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 
 static const struct {
 	const char *name;

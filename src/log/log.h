@@ -20,7 +20,7 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
-/* Lines above @level are not printed. Before any thread starts. */
+/* Lines above @level are not printed. Any thread. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 

@@ -39,6 +39,10 @@ static void mac_from_name(uint8_t mac[6], const char *name)
 
 	for (const char *c = name; *c != '\0'; c++)
 		hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+	/* Names that differ in their last letter would get neighbours: mix once more. */
+	hash ^= hash >> 33;
+	hash *= UINT64_C(0xff51afd7ed558ccd);
+	hash ^= hash >> 33;
 	mac[0] = 0x52;
 	mac[1] = 0x54;
 	for (int i = 2; i < 6; i++)
