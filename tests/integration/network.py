@@ -25,7 +25,7 @@ def bring_up(guest, name, address, mtu=1500):
     guest.check(f"ip link set {name} mtu {mtu} up && ip addr replace {address} dev {name}")
 
 
-def rings(daemon, port):
+def ring_states(daemon, port):
     """What the daemon tells about each ring of a port."""
     return daemon.ctl("stats", port)["ports"][0]["rings"]
 
@@ -33,7 +33,7 @@ def rings(daemon, port):
 def counters(daemon, port, direction):
     """The sums of a port's ring counters in one direction ("tx": what the guest sends)."""
     total = {}
-    for ring in rings(daemon, port):
+    for ring in ring_states(daemon, port):
         if ring["direction"] == direction:
             for name, value in ring["counters"].items():
                 total[name] = total.get(name, 0) + value
@@ -42,7 +42,7 @@ def counters(daemon, port, direction):
 
 def faults(daemon, port):
     """The rings of a port that were stopped because of something that their guest wrote."""
-    return [f"{r['direction']}{r['index']}: {r['fault']}" for r in rings(daemon, port) if r["counters"]["faults"]]
+    return [f"{r['direction']}{r['index']}: {r['fault']}" for r in ring_states(daemon, port) if r["counters"]["faults"]]
 
 
 class Transfer:
@@ -86,3 +86,14 @@ def read_capture(data):
         frames.append(data[offset : offset + kept])
         offset += kept
     return frames
+
+
+def netmap_program(guest, command, timeout=TRANSFER_TIMEOUT):
+    """Start a program that uses /dev/netmap; returns its job when it has mapped its port's memory."""
+    job = guest.spawn(f"exec {command} 2>&1")
+    process = job.group  # a command is the leader of its process group, and this one replaces its shell
+    status, _ = guest.run(
+        f"until grep -q /dev/netmap /proc/{process}/maps; do kill -0 {process} || exit 1; usleep 20000; done", timeout
+    )
+    assert status == 0, f"{command} ended: {job.wait(timeout)}"
+    return job
