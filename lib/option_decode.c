@@ -117,19 +117,21 @@ int nmreq_options_decode(const char *opt, struct nmreq_opt_parser *parsers, void
 			 struct nmctx *ctx)
 {
 	char *copy, *scan, *item;
+	size_t size;
 	int error = 0;
 
 	if (!*opt)
 		return 0;
 	if (*opt != '@')
 		return refuse(ctx, opt, "it should start with '@'");
-	copy = nmctx_malloc(ctx, strlen(opt));
+	size = strlen(opt); /* without the '@', with the NUL */
+	copy = nmctx_malloc(ctx, size);
 	if (!copy) {
 		nmctx_ferror(ctx, "out of memory");
 		errno = ENOMEM;
 		return -1;
 	}
-	memcpy(copy, opt + 1, strlen(opt));
+	memcpy(copy, opt + 1, size);
 	scan = copy;
 	while (!error && (item = strsep(&scan, "@")))
 		error = decode_one(item, parsers, token, ctx);

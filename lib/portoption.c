@@ -303,7 +303,7 @@ static struct nmreq_opt_parser *find_option(const char *name)
 {
 	struct nmreq_opt_parser *p = port_option_parsers();
 
-	while (p && strcmp(p->name, name))
+	while (p && strcmp(p->name, name) != 0)
 		p = p->next;
 	return p;
 }

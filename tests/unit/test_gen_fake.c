@@ -242,7 +242,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
 	va_end(ap);
-	if (strcmp(path, NETMAP_DEVICE_NAME))
+	if (strcmp(path, NETMAP_DEVICE_NAME) != 0)
 		return __real_open(path, flags, mode);
 	pthread_mutex_lock(&fake.lock);
 	fd = dup(fake.region_fd);
@@ -285,9 +285,9 @@ static int fail(int error)
 static int do_register(int fd, const struct nmreq_header *hdr)
 {
 	struct nmreq_register *reg = (void *)(uintptr_t)hdr->nr_body;
-	unsigned int e = !strcmp(hdr->nr_name, "fake}1");
+	unsigned int e = strcmp(hdr->nr_name, "fake}1") == 0;
 
-	if (!e && strcmp(hdr->nr_name, "fake{1"))
+	if (!e && strcmp(hdr->nr_name, "fake{1") != 0)
 		return fail(ENXIO);
 	if (reg->nr_mode == NR_REG_ONE_NIC && reg->nr_ringid >= fake.setup.rings)
 		return fail(EINVAL);

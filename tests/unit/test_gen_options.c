@@ -79,6 +79,8 @@ static void port_names(void **state)
 	(void)state;
 	assert_int_equal(parse(&o, "rx pipe{1-0@conf:rings=2"), -1);
 	assert_string_equal(o.port, "netmap:pipe{1-0@conf:rings=2");
+	assert_int_equal(parse(&o, "-i x rx"), -1);
+	assert_string_equal(o.port, "netmap:x");
 	assert_int_equal(parse(&o, "rx netmap:x"), -1);
 	assert_string_equal(o.port, "netmap:x");
 }
@@ -114,6 +116,8 @@ static void refusals(void **state)
 		"eth0",
 		"send eth0",
 		"tx eth0 more",
+		"tx -i eth0 more",
+		"tx -i eth0 --json file",
 		"tx eth0 -s 41",
 		"tx eth0 -n 0",
 		"tx eth0 -n -1",

@@ -234,7 +234,7 @@ static bool exchange_neighbours(struct netmap_slot *slot, uint8_t *buffer, uint6
 	if (n % 10 == 5) {
 		slot_before = slot;
 		before = slot->buf_idx;
-	} else if (n % 10 == 6) {
+	} else if (n % 10 == 6 && slot_before) {
 		slot_before->buf_idx = slot->buf_idx;
 		slot->buf_idx = before;
 	}
@@ -279,7 +279,7 @@ static void damage(bool (*tamper)(struct netmap_slot *, uint8_t *, uint64_t), co
 	for (i = 0; i < 4; i++) {
 		bool expected = !strcmp(all[i], figure_of) ||
 				/* the number of a spoilt or overwritten frame never comes */
-				(!strcmp(all[i], "lost") && strcmp(figure_of, "reordered"));
+				(!strcmp(all[i], "lost") && strcmp(figure_of, "reordered") != 0);
 
 		if (figure_in(&rx, "sequence", all[i]) != (expected ? 100 : 0))
 			fail_msg("%s: %s is %lld", figure_of, all[i],
@@ -437,9 +437,10 @@ static void idle_timeout(void **state)
 
 static void temporary(char *path)
 {
+	static const char template[] = "/tmp/test_gen_XXXXXX";
 	int fd;
 
-	strcpy(path, "/tmp/test_gen_XXXXXX");
+	memcpy(path, template, sizeof(template));
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	close(fd);

@@ -17,27 +17,37 @@
 #define BUF_SIZE 64
 #define BUFFERS	 (2 + SLOTS)
 
+#define RING_SIZE (sizeof(struct netmap_ring) + SLOTS * sizeof(struct netmap_slot))
+
 struct memory {
-	struct netmap_ring ring;
-	struct netmap_slot slots[SLOTS];
-	uint8_t buffers[BUFFERS][BUF_SIZE];
-} __attribute__((aligned(128)));
+	struct netmap_ring *ring;
+	uint8_t (*buffers)[BUF_SIZE];
+};
 
 static struct memory *make_ring(uint32_t head, uint32_t tail)
 {
-	struct memory *m = aligned_alloc(128, (sizeof(*m) + 127) / 128 * 128);
+	struct memory *m = malloc(sizeof(*m));
 	uint32_t i;
 
 	assert_non_null(m);
-	memset(m, 0, sizeof(*m));
-	m->ring.num_slots = SLOTS;
-	m->ring.nr_buf_size = BUF_SIZE;
-	m->ring.buf_ofs = offsetof(struct memory, buffers);
-	m->ring.head = m->ring.cur = head;
-	m->ring.tail = tail;
+	m->ring = aligned_alloc(128, (RING_SIZE + sizeof(*m->buffers) * BUFFERS + 127) / 128 * 128);
+	assert_non_null(m->ring);
+	memset(m->ring, 0, RING_SIZE + sizeof(*m->buffers) * BUFFERS);
+	m->buffers = (void *)((char *)m->ring + RING_SIZE);
+	m->ring->num_slots = SLOTS;
+	m->ring->nr_buf_size = BUF_SIZE;
+	m->ring->buf_ofs = RING_SIZE;
+	m->ring->head = m->ring->cur = head;
+	m->ring->tail = tail;
 	for (i = 0; i < SLOTS; i++)
-		m->ring.slot[i].buf_idx = 2 + i;
+		m->ring->slot[i].buf_idx = 2 + i;
 	return m;
+}
+
+static void free_ring(struct memory *m)
+{
+	free(m->ring);
+	free(m);
 }
 
 static uint8_t *pattern(void)
@@ -61,27 +71,27 @@ static void round_trip(uint32_t start, uint32_t prefix, uint32_t len, uint64_t o
 	struct rx_cursor rx;
 	struct rx_packet p;
 
-	m->ring.offset_mask = 0xff;
+	m->ring->offset_mask = 0xff;
 	for (i = 0; i < SLOTS; i++)
-		m->ring.slot[i].ptr = offset;
+		m->ring->slot[i].ptr = offset;
 	want = (prefix + len + per_slot - 1) / per_slot;
-	tx_begin(&tx, &m->ring, BUFFERS);
+	tx_begin(&tx, m->ring, BUFFERS);
 	assert_int_equal(tx_put(&tx, prefix, pattern(), len), want);
-	assert_int_equal(m->ring.head, start);
+	assert_int_equal(m->ring->head, start);
 	tx_publish(&tx);
-	assert_int_equal(m->ring.head, (start + want) % SLOTS);
-	assert_int_equal(m->ring.cur, m->ring.head);
+	assert_int_equal(m->ring->head, (start + want) % SLOTS);
+	assert_int_equal(m->ring->cur, m->ring->head);
 	for (i = 0; i < want; i++) {
-		uint16_t flags = slot_after(&m->ring, start, i)->flags;
+		uint16_t flags = slot_after(m->ring, start, i)->flags;
 
 		assert_int_equal(flags & NS_MOREFRAG, i + 1 < want ? NS_MOREFRAG : 0);
 		assert_int_equal(flags & NS_REPORT, i + 1 < want ? 0 : NS_REPORT);
 	}
 
 	/* now the same slots as a receiver would see them */
-	m->ring.tail = m->ring.head;
-	m->ring.head = m->ring.cur = start;
-	rx_begin(&rx, &m->ring, BUFFERS);
+	m->ring->tail = m->ring->head;
+	m->ring->head = m->ring->cur = start;
+	rx_begin(&rx, m->ring, BUFFERS);
 	assert_true(rx_take(&rx, &p));
 	assert_int_equal(p.first, start);
 	assert_int_equal(p.slots, want);
@@ -96,8 +106,8 @@ static void round_trip(uint32_t start, uint32_t prefix, uint32_t len, uint64_t o
 	assert_memory_equal(data + prefix, pattern(), len);
 	assert_false(rx_take(&rx, &p));
 	rx_release(&rx);
-	assert_int_equal(m->ring.head, m->ring.tail);
-	free(m);
+	assert_int_equal(m->ring->head, m->ring->tail);
+	free_ring(m);
 }
 
 static void packets_survive(void **state)
@@ -123,15 +133,15 @@ static void what_does_not_fit_leaves_no_trace(void **state)
 	struct tx_cursor c;
 
 	(void)state;
-	tx_begin(&c, &m->ring, BUFFERS);
+	tx_begin(&c, m->ring, BUFFERS);
 	assert_int_equal(c.room, 3);
 	assert_int_equal(tx_put(&c, 0, pattern(), 193), 0);
 	assert_int_equal(c.room, 3);
 	assert_int_equal(tx_put(&c, 0, pattern(), 192), 3);
 	assert_int_equal(tx_put(&c, 0, pattern(), 1), 0);
 	tx_publish(&c);
-	assert_int_equal(m->ring.head, 1);
-	free(m);
+	assert_int_equal(m->ring->head, 1);
+	free_ring(m);
 }
 
 static void nothing_to_publish(void **state)
@@ -140,12 +150,12 @@ static void nothing_to_publish(void **state)
 	struct tx_cursor c;
 
 	(void)state;
-	m->ring.cur = 5; /* left by a wait for room */
-	tx_begin(&c, &m->ring, BUFFERS);
+	m->ring->cur = 5; /* left by a wait for room */
+	tx_begin(&c, m->ring, BUFFERS);
 	tx_publish(&c);
-	assert_int_equal(m->ring.head, 3);
-	assert_int_equal(m->ring.slot[2].flags, 0);
-	free(m);
+	assert_int_equal(m->ring->head, 3);
+	assert_int_equal(m->ring->slot[2].flags, 0);
+	free_ring(m);
 }
 
 static void a_swapped_buffer_stays_noted(void **state)
@@ -154,13 +164,13 @@ static void a_swapped_buffer_stays_noted(void **state)
 	struct tx_cursor c;
 
 	(void)state;
-	m->ring.slot[0].flags = NS_BUF_CHANGED | NS_MOREFRAG | NS_REPORT | 0x0300;
-	tx_begin(&c, &m->ring, BUFFERS);
+	m->ring->slot[0].flags = NS_BUF_CHANGED | NS_MOREFRAG | NS_REPORT | 0x0300;
+	tx_begin(&c, m->ring, BUFFERS);
 	assert_ptr_equal(tx_buffer(&c, 60), m->buffers[2]);
 	tx_done(&c, 60);
-	assert_int_equal(m->ring.slot[0].flags, NS_BUF_CHANGED);
+	assert_int_equal(m->ring->slot[0].flags, NS_BUF_CHANGED);
 	assert_null(tx_buffer(&c, 65));
-	free(m);
+	free_ring(m);
 }
 
 static void impossible_tx_buffers_are_not_written(void **state)
@@ -169,17 +179,17 @@ static void impossible_tx_buffers_are_not_written(void **state)
 	struct tx_cursor c;
 
 	(void)state;
-	m->ring.slot[0].buf_idx = BUFFERS;
-	m->ring.slot[1].buf_idx = UINT32_MAX;
-	tx_begin(&c, &m->ring, BUFFERS);
+	m->ring->slot[0].buf_idx = BUFFERS;
+	m->ring->slot[1].buf_idx = UINT32_MAX;
+	tx_begin(&c, m->ring, BUFFERS);
 	assert_null(tx_buffer(&c, 1));
 	assert_int_equal(tx_put(&c, 10, pattern(), 60), 4);
-	assert_int_equal(m->ring.slot[0].len, 0);
-	assert_int_equal(m->ring.slot[1].len, 0);
-	assert_int_equal(m->ring.slot[2].len, 64);
-	assert_int_equal(m->ring.slot[3].len, 6);
+	assert_int_equal(m->ring->slot[0].len, 0);
+	assert_int_equal(m->ring->slot[1].len, 0);
+	assert_int_equal(m->ring->slot[2].len, 64);
+	assert_int_equal(m->ring->slot[3].len, 6);
 	assert_memory_equal(m->buffers[5], pattern() + 54, 6);
-	free(m);
+	free_ring(m);
 }
 
 static void impossible_rx_slots_are_not_read(void **state)
@@ -191,13 +201,13 @@ static void impossible_rx_slots_are_not_read(void **state)
 	uint32_t len;
 
 	(void)state;
-	m->ring.slot[0] = (struct netmap_slot){.buf_idx = BUFFERS, .len = 10};
-	m->ring.slot[1] = (struct netmap_slot){.buf_idx = 3, .len = BUF_SIZE + 1};
-	m->ring.slot[2] = (struct netmap_slot){.buf_idx = 4, .len = 10, .flags = NS_MOREFRAG};
-	m->ring.slot[3] = (struct netmap_slot){.buf_idx = UINT32_MAX, .len = 10};
-	m->ring.slot[4] = (struct netmap_slot){.buf_idx = 6, .len = BUF_SIZE};
-	m->ring.slot[5] = (struct netmap_slot){.buf_idx = 7, .len = 5, .flags = NS_MOREFRAG};
-	rx_begin(&c, &m->ring, BUFFERS);
+	m->ring->slot[0] = (struct netmap_slot){.buf_idx = BUFFERS, .len = 10};
+	m->ring->slot[1] = (struct netmap_slot){.buf_idx = 3, .len = BUF_SIZE + 1};
+	m->ring->slot[2] = (struct netmap_slot){.buf_idx = 4, .len = 10, .flags = NS_MOREFRAG};
+	m->ring->slot[3] = (struct netmap_slot){.buf_idx = UINT32_MAX, .len = 10};
+	m->ring->slot[4] = (struct netmap_slot){.buf_idx = 6, .len = BUF_SIZE};
+	m->ring->slot[5] = (struct netmap_slot){.buf_idx = 7, .len = 5, .flags = NS_MOREFRAG};
+	rx_begin(&c, m->ring, BUFFERS);
 	assert_true(rx_take(&c, &p));
 	assert_true(p.bad);
 	assert_null(p.data);
@@ -222,17 +232,17 @@ static void impossible_rx_slots_are_not_read(void **state)
 	assert_false(rx_take(&c, &p));
 
 	/* an offset that leaves no room for the length */
-	m->ring.offset_mask = UINT64_MAX;
-	m->ring.slot[4].ptr = 1;
-	m->ring.head = 4;
-	rx_begin(&c, &m->ring, BUFFERS);
+	m->ring->offset_mask = UINT64_MAX;
+	m->ring->slot[4].ptr = 1;
+	m->ring->head = 4;
+	rx_begin(&c, m->ring, BUFFERS);
 	assert_true(rx_take(&c, &p));
 	assert_true(p.bad);
-	m->ring.slot[4].ptr = UINT64_MAX;
-	rx_begin(&c, &m->ring, BUFFERS);
+	m->ring->slot[4].ptr = UINT64_MAX;
+	rx_begin(&c, m->ring, BUFFERS);
 	assert_true(rx_take(&c, &p));
 	assert_true(p.bad);
-	free(m);
+	free_ring(m);
 }
 
 static void too_small_a_scratch_cuts(void **state)
@@ -245,15 +255,15 @@ static void too_small_a_scratch_cuts(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		m->ring.slot[i].len = 64;
-		m->ring.slot[i].flags = i < 2 ? NS_MOREFRAG : 0x0300;
+		m->ring->slot[i].len = 64;
+		m->ring->slot[i].flags = i < 2 ? NS_MOREFRAG : 0x0300;
 	}
-	rx_begin(&c, &m->ring, BUFFERS);
+	rx_begin(&c, m->ring, BUFFERS);
 	assert_true(rx_take(&c, &p));
 	assert_int_equal(p.len, 192);
 	rx_gather(&c, &p, scratch, sizeof(scratch), &len);
 	assert_int_equal(len, 100);
-	free(m);
+	free_ring(m);
 }
 
 int main(void)

@@ -18,7 +18,8 @@ static const char usage[] =
 	"usage: ptnet-gen FUNCTION PORT [OPTION]...\n"
 	"\n"
 	"Sends, receives or measures packets on a netmap port (netmap:NAME, valeX:NAME, pipes\n"
-	"netmap:NAME{ID and netmap:NAME}ID; a bare NAME means netmap:NAME).\n"
+	"netmap:NAME{ID and netmap:NAME}ID; a bare NAME means netmap:NAME). The port may also be\n"
+	"given as -i PORT.\n"
 	"\n"
 	"FUNCTION\n"
 	"  tx                   send frames, or a capture file with --replay\n"
@@ -98,6 +99,7 @@ enum {
 
 #define ARG required_argument
 static const struct option long_options[] = {
+	{"interface", ARG, NULL, 'i'},
 	{"size", ARG, NULL, 's'},
 	{"src-mac", ARG, NULL, OPT_SRC_MAC},
 	{"dst-mac", ARG, NULL, OPT_DST_MAC},
@@ -330,6 +332,9 @@ static int take_other(struct gen_options *o, int c)
 	case OPT_JOIN:
 		o->join = true;
 		return 0;
+	case 'i':
+		o->interface = optarg;
+		return 0;
 	case 'w':
 		o->capture = optarg;
 		return 0;
@@ -338,7 +343,7 @@ static int take_other(struct gen_options *o, int c)
 		return 0;
 	case 'j':
 		o->json = true;
-		o->json_file = optarg && strcmp(optarg, "-") ? optarg : NULL;
+		o->json_file = optarg && strcmp(optarg, "-") != 0 ? optarg : NULL;
 		return 0;
 	case 'q':
 		o->quiet = true;
@@ -363,10 +368,17 @@ static int take_option(struct gen_options *o, int c)
 
 static int take_function_and_port(struct gen_options *o, char **arg, int n)
 {
-	const char *prefix;
+	const char *port = o->interface, *prefix;
 	unsigned int i;
 
-	if (n != 2)
+	if (n > 1 && !port) {
+		port = arg[1];
+		n--;
+	}
+	if (n > 1)
+		return complain("'%s' is one argument too many%s", arg[n - (port == o->interface)],
+				o->json ? " (a file for --json is given as --json=FILE)" : "");
+	if (n != 1 || !port)
 		return complain("give a function (tx, rx, ping, pong) and a port, such as: "
 				"ptnet-gen rx netmap:eth0");
 	for (i = 0; i < sizeof(function_names) / sizeof(function_names[0]); i++) {
@@ -376,8 +388,8 @@ static int take_function_and_port(struct gen_options *o, char **arg, int n)
 	if (i == sizeof(function_names) / sizeof(function_names[0]))
 		return complain("no function '%s': there are tx, rx, ping and pong", arg[0]);
 	o->function = (enum gen_function)i;
-	prefix = strncmp(arg[1], "netmap:", 7) && strncmp(arg[1], "vale", 4) ? "netmap:" : "";
-	if ((size_t)snprintf(o->port, sizeof(o->port), "%s%s", prefix, arg[1]) >= sizeof(o->port))
+	prefix = !strncmp(port, "netmap:", 7) || !strncmp(port, "vale", 4) ? "" : "netmap:";
+	if ((size_t)snprintf(o->port, sizeof(o->port), "%s%s", prefix, port) >= sizeof(o->port))
 		return complain("the port's name is too long");
 	return 0;
 }
@@ -435,7 +447,7 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 	int c;
 
 	set_defaults(o);
-	while ((c = getopt_long(argc, argv, "s:r:b:t:n:T:cw:j::qhV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:j::qhV", long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
 			return GEN_OK;

@@ -14,7 +14,8 @@ enum gen_function { GEN_TX, GEN_RX, GEN_PING, GEN_PONG };
 
 struct gen_options {
 	enum gen_function function;
-	char port[128]; /* with its netmap: or valeX: */
+	char port[128];	       /* with its netmap: or valeX: */
+	const char *interface; /* the port as -i gave it */
 	/* what to send */
 	struct size_distribution size;
 	struct frame_addresses addresses;

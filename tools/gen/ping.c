@@ -83,7 +83,7 @@ static bool ping_once(struct pinger *p)
 		len = FRAME_STAMPED;
 	if (!put(p, len))
 		return false;
-	sent = now = now_ns();
+	sent = now_ns();
 	if (port_sync_tx(&w->port)) {
 		w->failed = true;
 		return false;
