@@ -14,6 +14,7 @@
 #include "engine/endpoint.h"
 #include "port/pipe.h"
 #include "port/port.h"
+#include "ring/interrupt.h"
 
 /* Positive: the server takes few of these in a row. */
 #define EXPENSIVE 1
@@ -430,13 +431,11 @@ static int netif_region_write(struct vfio_user_function *function, uint32_t regi
 /* A client may fire an interrupt itself, to see that it arrives. */
 static void trigger(struct port *port, uint32_t ring)
 {
-	const uint64_t one = 1;
 	struct kring *kring = &port->rings[ring];
 
 	pthread_mutex_lock(&kring->lock);
-	if (kring->interrupt_fd >= 0 && write(kring->interrupt_fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: it is pending. */
-	}
+	if (kring->interrupt_fd >= 0)
+		interrupt_raise(kring->interrupt_fd);
 	pthread_mutex_unlock(&kring->lock);
 }
 

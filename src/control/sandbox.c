@@ -61,6 +61,11 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(sendmmsg),
+	/* Raising interrupts: ring/interrupt.c. */
+	SCMP_SYS(io_setup),
+	SCMP_SYS(io_submit),
+	SCMP_SYS(io_getevents),
+	SCMP_SYS(io_destroy),
 	/* Descriptors. */
 	SCMP_SYS(close),
 	SCMP_SYS(close_range),

@@ -13,6 +13,7 @@
 
 #include "engine/worker.h"
 #include "port/port.h"
+#include "ring/interrupt.h"
 
 #define MAX_WORKERS 256u
 #define MAX_LOOK_US 1000u
@@ -130,6 +131,12 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
 	if (config->look_max_us > MAX_LOOK_US)
 		return error_set(error, EINVAL, "look_max_us %u is out of range: 0 to %u",
 				 config->look_max_us, MAX_LOOK_US);
+	result = interrupt_prepare();
+	if (result < 0)
+		return error_set(error, -result,
+				 "interrupts need the kernel's asynchronous I/O: %s; raise "
+				 "fs.aio-max-nr with sysctl(8) if it is used up",
+				 strerror(-result));
 	struct engine *engine = calloc(1, sizeof(*engine));
 	if (engine == NULL)
 		return error_set(error, ENOMEM, "out of memory");

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ring/kring.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log/log.h"
+#include "ring/interrupt.h"
 
 static const char *const fault_names[PTNET_FAULT_COUNT] = {
 	[PTNET_FAULT_NONE] = "none",
@@ -61,11 +60,7 @@ bool kring_pull(struct kring *kring)
 
 static void kring_interrupt(struct kring *kring)
 {
-	const uint64_t one = 1;
-
-	/* A full counter is an interrupt that is still pending: EAGAIN is success. */
-	if (kring->interrupt_fd >= 0 &&
-	    (write(kring->interrupt_fd, &one, sizeof(one)) > 0 || errno == EAGAIN))
+	if (kring->interrupt_fd >= 0 && interrupt_raise(kring->interrupt_fd) == 0)
 		ring_count(&kring->counters, RING_INTERRUPTS_SENT, 1);
 	else
 		ring_count(&kring->counters, RING_INTERRUPTS_FAILED, 1);
