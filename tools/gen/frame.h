@@ -37,6 +37,12 @@ struct frame_addresses {
 	struct address_range src_mac, dst_mac, src_ip, dst_ip, src_port, dst_port;
 };
 
+/* Headers that are the same for all lengths, and the sums of their words. */
+struct frame_template {
+	uint8_t headers[FRAME_HEADERS];
+	uint32_t ip_sum, udp_sum;
+};
+
 /* One thread's frame maker. */
 struct frame_builder {
 	struct frame_addresses addresses;
@@ -44,6 +50,8 @@ struct frame_builder {
 	uint16_t flow;
 	uint32_t run;
 	uint32_t largest;
+	bool varies; /* the addresses differ from frame to frame */
+	struct frame_template template;
 	uint8_t *pattern;      /* largest bytes: payload at its place in the frame */
 	uint32_t *pattern_sum; /* [i]: Internet-checksum sum of pattern from the stamp's end, i
 				  words */
