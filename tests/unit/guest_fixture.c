@@ -31,7 +31,7 @@ struct region *test_region(unsigned ports, unsigned rings, uint32_t slots, uint3
 
 void guest_attach(struct guest *guest, struct port *port)
 {
-	struct endpoint_csb csb = {.atok = guest->atok, .ktoa = guest->ktoa, .extension = true};
+	struct endpoint_csb csb = {.atok = guest->atok, .ktoa = guest->ktoa, .extension = !guest->legacy};
 
 	guest->port = port;
 	for (unsigned i = 0; i < port_num_rings(port); i++) {

@@ -14,6 +14,7 @@
 
 struct guest {
 	struct port *port;
+	bool legacy; /* set before guest_attach(): the driver does not know our extension */
 	struct nm_csb_atok atok[PTNET_MAX_RINGS] __attribute__((aligned(64)));
 	struct nm_csb_ktoa ktoa[PTNET_MAX_RINGS] __attribute__((aligned(64)));
 	int interrupts[PTNET_MAX_RINGS]; /* eventfds */
