@@ -139,10 +139,12 @@ static int watch_control(struct worker *worker, int operation, struct watch *wat
 
 int worker_watch_add(struct worker *worker, struct watch *watch, uint32_t epoll_events)
 {
+	/* Before the kernel knows of it: hands what is in *watch over to worker_dispatch(). */
+	atomic_fetch_add(&worker->num_watches, 1);
 	int result = watch_control(worker, EPOLL_CTL_ADD, watch, epoll_events);
 
-	if (result == 0)
-		atomic_fetch_add(&worker->num_watches, 1);
+	if (result < 0)
+		atomic_fetch_sub(&worker->num_watches, 1);
 	return result;
 }
 
@@ -163,6 +165,8 @@ void worker_watch_del(struct worker *worker, struct watch *watch)
 
 static void worker_dispatch(struct worker *worker, struct epoll_event *events, int count)
 {
+	/* Pairs with worker_watch_add(). */
+	atomic_load_explicit(&worker->num_watches, memory_order_acquire);
 	worker->events = events;
 	worker->num_events = count;
 	for (int i = 0; i < count; i++) {
