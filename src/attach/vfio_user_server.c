@@ -3,7 +3,6 @@
 #include "attach/vfio_user_server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -78,7 +77,9 @@ static bool capabilities_valid(struct vfio_user_server *server, const char *text
 	}
 	root = json_loads(text, 0, &error);
 	if (root == NULL) {
-		complain(server, VERSION, "capabilities are not JSON: %s", error.text);
+		/* Not error.text, which quotes the client. */
+		complain(server, VERSION, "capabilities are not JSON from byte %d on",
+			 error.position);
 		return false;
 	}
 	capabilities = json_object_get(root, "capabilities");
@@ -247,22 +248,17 @@ static int command_irq_info(struct vfio_user_server *server, struct vfio_user_me
 	return 0;
 }
 
-/* True if @fd is an eventfd; it is then made non-blocking. */
-static bool take_eventfd(int fd)
+static bool is_eventfd(int fd)
 {
 	char path[32], target[32];
 	ssize_t length;
-	int flags;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
 		return false;
 	target[length] = '\0';
-	if (strcmp(target, "anon_inode:[eventfd]") != 0)
-		return false;
-	flags = fcntl(fd, F_GETFL);
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
 static bool single_bit(uint32_t value)
@@ -306,7 +302,7 @@ static int command_set_irqs(struct vfio_user_server *server, struct vfio_user_me
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < message->fds.count; i++) {
-		if (!take_eventfd(message->fds.fd[i])) {
+		if (!is_eventfd(message->fds.fd[i])) {
 			complain(server, DESCRIPTORS,
 				 "SET_IRQS: descriptor %u is not an eventfd (checked in "
 				 "/proc/self/fd, which must be mounted)",

@@ -40,7 +40,7 @@ struct vfio_user_function_ops {
 	/*
 	 * @set->start and ->count name interrupts that exist; exactly one DATA and
 	 * one ACTION flag is set. With DATA_BOOL, @bools has @set->count bytes. With
-	 * DATA_EVENTFD, @fds holds as many non-blocking eventfds, or none to take
+	 * DATA_EVENTFD, @fds holds as many eventfds, or none to take
 	 * the present ones away; the function takes what it keeps. DATA_NONE with
 	 * count 0 means all interrupts of the index.
 	 */

@@ -31,6 +31,7 @@
 #include "engine/engine.h"
 #include "guest_fixture.h"
 #include "port/vale.h"
+#include "ring/interrupt.h"
 #include "test_attach_fixture.h"
 
 #define SLOTS	 128
@@ -501,6 +502,7 @@ int main(void)
 		return 1;
 	snprintf(path, sizeof(path), "%s/netif", directory);
 	snprintf(memdev_path, sizeof(memdev_path), "%s/memdev", directory);
+	interrupt_prepare(); /* opens a file of its own the first time */
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(directory);
 	return failed;
