@@ -332,7 +332,7 @@ static inline int nm_parse(const char *ifname, struct nm_desc *d, char *errmsg)
 	long memid = 0;
 	int mode, seen_flags = 0;
 
-	if (strncmp(ifname, "netmap:", 7) && strncmp(ifname, NM_BDG_NAME, 4)) {
+	if (strncmp(ifname, "netmap:", 7) != 0 && strncmp(ifname, NM_BDG_NAME, 4) != 0) {
 		if (errmsg)
 			snprintf(errmsg, NM_ERRBUF_SIZE,
 				 "'%.64s' starts neither with netmap: nor with vale", ifname);

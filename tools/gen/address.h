@@ -20,7 +20,7 @@ int address_parse_port(struct address_range *r, const char *text); /* 0 to 65535
 /* The address of packet number n. */
 static inline uint64_t address_of(const struct address_range *r, uint64_t n)
 {
-	return r->count == 1 ? r->first : r->first + n % r->count;
+	return r->count <= 1 ? r->first : r->first + n % r->count;
 }
 
 #endif
