@@ -106,8 +106,9 @@ static u32 ptnet_get_link(struct net_device *netdev)
 {
 	struct ptnet_port *port = ptnet_netdev_port(netdev);
 
-	if (netif_running(netdev) && netif_device_present(netdev) && READ_ONCE(port->active))
-		ptnet_netdev_check_link(port);
+	mutex_lock(&port->lock);
+	ptnet_netdev_check_link(port);
+	mutex_unlock(&port->lock);
 	return ethtool_op_get_link(netdev);
 }
 

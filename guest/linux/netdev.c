@@ -265,14 +265,19 @@ static u16 ptnet_netdev_select_queue(struct net_device *netdev, struct sk_buff *
 	return queue;
 }
 
-/* A frame that takes too many slots is segmented by the stack. */
+/*
+ * A frame that takes too many slots is segmented by the stack, and so are all if the
+ * host has changed its mind about the header since probe.
+ */
 static netdev_features_t ptnet_netdev_features_check(struct sk_buff *skb, struct net_device *netdev,
 						     netdev_features_t features)
 {
 	const struct ptnet_port *port = ptnet_netdev_port(netdev);
 	const struct ptnet_ring *ring = &port->rings[PTNET_TX][0]; /* they are all alike */
 
-	if (skb_is_gso(skb) && ring->frame_slots && ptnet_tx_slots(ring, skb) > ring->frame_slots)
+	if (skb_is_gso(skb) &&
+	    (!ptnet_port_has_offloads(port) ||
+	     (ring->frame_slots && ptnet_tx_slots(ring, skb) > ring->frame_slots)))
 		features &= ~NETIF_F_GSO_MASK;
 	return vlan_features_check(skb, features);
 }
@@ -487,7 +492,7 @@ static void ptnet_netdev_limit_ring(struct ptnet_ring *ring)
 	const struct ptnet_port *port = ring->port;
 	u32 len = port->max_frame + VLAN_HLEN;
 
-	if (port->vnet_hdr_len && port->features & PTNET_F_VNET_HDR)
+	if (ptnet_port_has_offloads(port))
 		len = max_t(u32, len, GSO_LEGACY_MAX_SIZE);
 	ring->frame_len = len;
 	ring->frame_slots = min3(DIV_ROUND_UP(len + port->vnet_hdr_len, ring->slot_room),
@@ -561,12 +566,16 @@ void ptnet_netdev_limit_mtu(struct ptnet_port *port)
 
 /*
  * Asks the device and sets the carrier. There is no interrupt for a change; as long as
- * the link is down, and only then, we ask again every second.
+ * the link is down, and only then, we ask again every second. Called with port->lock
+ * held, so that it cannot undo what the loss of the region did to the carrier.
  */
-bool ptnet_netdev_check_link(struct ptnet_port *port)
+void ptnet_netdev_check_link(struct ptnet_port *port)
 {
 	u32 link = 1;
 
+	lockdep_assert_held(&port->lock);
+	if (!port->active || !port->stack_up)
+		return;
 	if (port->features & PTNET_F_REGION_CSB)
 		link = ptnet_port_read(port, PTNET_IO_EXT_LINK);
 	if (link == PTNET_ALL_ONES)
@@ -577,37 +586,31 @@ bool ptnet_netdev_check_link(struct ptnet_port *port)
 		netif_carrier_off(port->netdev);
 		schedule_delayed_work(&port->link_work, round_jiffies_relative(HZ));
 	}
-	return link & 1;
 }
 
 void ptnet_netdev_link_work(struct work_struct *work)
 {
 	struct ptnet_port *port = container_of(to_delayed_work(work), struct ptnet_port, link_work);
 
+	mutex_lock(&port->lock);
 	ptnet_netdev_check_link(port);
+	mutex_unlock(&port->lock);
 }
 
 /* ---- operations ---- */
 
 static int ptnet_netdev_open(struct net_device *netdev)
 {
-	struct ptnet_port *port = ptnet_netdev_port(netdev);
-	int err;
-
-	err = ptnet_port_stack_up(port);
-	if (err)
-		return err;
-	ptnet_netdev_check_link(port);
-	return 0;
+	return ptnet_port_stack_up(ptnet_netdev_port(netdev));
 }
 
 static int ptnet_netdev_stop(struct net_device *netdev)
 {
 	struct ptnet_port *port = ptnet_netdev_port(netdev);
 
-	cancel_delayed_work_sync(&port->link_work);
-	netif_carrier_off(netdev);
 	ptnet_port_stack_down(port);
+	netif_carrier_off(netdev);
+	cancel_delayed_work_sync(&port->link_work); /* takes port->lock */
 	return 0;
 }
 
@@ -693,7 +696,7 @@ struct net_device *ptnet_netdev_create(struct ptnet_port *port, const u8 *mac)
 
 	/* Frames are copied, whatever they are made of, and checksummed in passing. */
 	netdev->hw_features = NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM;
-	if (port->vnet_hdr_len && port->features & PTNET_F_VNET_HDR)
+	if (ptnet_port_has_offloads(port))
 		netdev->hw_features |= NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN;
 	netdev->features = netdev->hw_features | NETIF_F_HIGHDMA;
 	netdev->vlan_features = netdev->features;

@@ -150,8 +150,10 @@ int ptnet_port_update(struct ptnet_port *port)
 	}
 	if (!port->active) {
 		err = ptnet_port_activate(port);
-		if (err)
+		if (err) {
+			netif_carrier_off(port->netdev);
 			return err;
+		}
 	}
 	ptnet_port_update_rings(port);
 	return 0;
@@ -226,6 +228,7 @@ int ptnet_port_stack_up(struct ptnet_port *port)
 		err = ptnet_port_update(port);
 		if (err)
 			port->stack_up = false;
+		ptnet_netdev_check_link(port);
 	}
 	mutex_unlock(&port->lock);
 	return err;

@@ -36,8 +36,10 @@ static void ptnet_port_free_irqs(struct ptnet_port *port)
 	unsigned int i;
 
 	for_each_ring (port, dir, i, ring) {
-		if (ring->irq)
-			free_irq(ring->irq, ring);
+		if (!ring->irq)
+			continue;
+		irq_set_affinity_and_hint(ring->irq, NULL);
+		free_irq(ring->irq, ring);
 		ring->irq = 0;
 	}
 	pci_free_irq_vectors(port->pdev);
@@ -47,6 +49,7 @@ static void ptnet_port_free_irqs(struct ptnet_port *port)
 static int ptnet_port_request_irqs(struct ptnet_port *port)
 {
 	unsigned int vectors = port->num_rings[PTNET_TX] + port->num_rings[PTNET_RX];
+	int node = dev_to_node(&port->pdev->dev);
 	enum ptnet_ring_dir dir;
 	struct ptnet_ring *ring;
 	unsigned int i;
@@ -71,6 +74,8 @@ static int ptnet_port_request_irqs(struct ptnet_port *port)
 			return err;
 		}
 		ring->irq = irq;
+		/* Both rings of a pair on one CPU, the pairs on different ones. */
+		irq_set_affinity_and_hint(irq, cpumask_of(cpumask_local_spread(i, node)));
 	}
 	return 0;
 }
@@ -286,13 +291,9 @@ int ptnet_port_resume(struct pci_dev *pdev)
 	if (err || (port->active && port->suspended_serial &&
 		    (port->memdev->serial != port->suspended_serial || port->nifp_ofs != nifp_ofs)))
 		ptnet_port_lose(port);
-	mutex_unlock(&port->lock);
 	netif_device_attach(port->netdev);
-	if (netif_running(port->netdev)) {
-		netif_carrier_off(port->netdev);
-		if (!err)
-			ptnet_netdev_check_link(port);
-	}
+	ptnet_netdev_check_link(port);
+	mutex_unlock(&port->lock);
 	rtnl_unlock();
 	return err;
 }

@@ -151,6 +151,12 @@ static inline void ptnet_port_write(struct ptnet_port *port, unsigned int reg, u
 
 #define PTNET_ALL_ONES (~(u32)0)
 
+/* Can the port's header say what is left to do about a frame (section 4.1)? */
+static inline bool ptnet_port_has_offloads(const struct ptnet_port *port)
+{
+	return port->vnet_hdr_len && port->features & PTNET_F_VNET_HDR;
+}
+
 /*
  * Rings [first, first + count) in each direction, as bound by one descriptor.
  * Lives inside struct ptnet_file and is constant from bind to unbind.
@@ -213,7 +219,7 @@ void ptnet_netdev_enter(struct ptnet_ring *ring);
 void ptnet_netdev_leave(struct ptnet_ring *ring);
 void ptnet_netdev_interrupt(struct ptnet_ring *ring);
 void ptnet_netdev_link_work(struct work_struct *work);
-bool ptnet_netdev_check_link(struct ptnet_port *port);
+void ptnet_netdev_check_link(struct ptnet_port *port);
 
 /* ethtool.c */
 extern const struct ethtool_ops ptnet_ethtool_ops;
