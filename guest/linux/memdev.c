@@ -163,9 +163,34 @@ out:
 	return ret;
 }
 
+#ifdef PTNET_HUGE_MAPPINGS
+/* The whole page table at once, where region and mapping are aligned for it. */
+static vm_fault_t ptnet_memdev_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ptnet_memdev *memdev = vma->vm_private_data;
+	unsigned long address = ALIGN_DOWN(vmf->address, PMD_SIZE);
+	unsigned long pfn =
+		PHYS_PFN(memdev->start) + vma->vm_pgoff + PHYS_PFN(address - vma->vm_start);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	if (order != PMD_ORDER || address < vma->vm_start || vma->vm_end - address < PMD_SIZE ||
+	    !IS_ALIGNED(pfn, 1UL << PMD_ORDER))
+		return VM_FAULT_FALLBACK;
+	down_read(&memdev->map_lock);
+	if (!memdev->gone)
+		ret = ptnet_compat_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	up_read(&memdev->map_lock);
+	return ret;
+}
+#endif
+
 /* vm_private_data needs no reference: the mapping holds the file, the file the region. */
 static const struct vm_operations_struct ptnet_memdev_vm_ops = {
 	.fault = ptnet_memdev_fault,
+#ifdef PTNET_HUGE_MAPPINGS
+	.huge_fault = ptnet_memdev_huge_fault,
+#endif
 };
 
 /*

@@ -213,6 +213,7 @@ static const struct file_operations ptnet_netmap_fops = {
 	.unlocked_ioctl = ptnet_netmap_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = ptnet_netmap_mmap,
+	.get_unmapped_area = ptnet_get_unmapped_area,
 	.poll = ptnet_netmap_poll,
 	.llseek = noop_llseek,
 };
