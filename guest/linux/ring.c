@@ -61,6 +61,8 @@ int ptnet_ring_adopt(struct ptnet_ring *ring)
 	ring->hwtail = hwtail;
 	ring->fault = false;
 	ring->armed = false;
+	/* The host may have asked for interrupts on our behalf; whoever wants one asks. */
+	ptnet_csb_disable_interrupt(ring->atok);
 	return 0;
 }
 

@@ -27,21 +27,21 @@ struct netmap_timeval {
 #define NETMAP_TIMEVAL struct timeval
 #endif
 
-#define NETMAP_API 14     /* what programs put into version fields */
+#define NETMAP_API     14 /* what programs put into version fields */
 #define NETMAP_MIN_API 14 /* what NIOCCTRL accepts */
 #define NETMAP_MAX_API 15
 
 #define NETMAP_DEVICE_NAME  "/dev/netmap"
-#define NM_BDG_NAME         "vale"
+#define NM_BDG_NAME	    "vale"
 #define NETMAP_REQ_IFNAMSIZ 64
 #define NETMAP_REQ_MAXSIZE  4096
 #define NETMAP_MAX_FRAGS    64 /* slots of one packet */
 
 /* Indices of one ring inside its direction, and of slots, never exceed these. */
-#define NETMAP_MAX_RINGS      256
-#define NM_BDG_MAXRINGS       16
-#define NM_BDG_MAXSLOTS       4096
-#define NM_BDG_MAXPORTS       254
+#define NETMAP_MAX_RINGS 256
+#define NM_BDG_MAXRINGS	 16
+#define NM_BDG_MAXSLOTS	 4096
+#define NM_BDG_MAXPORTS	 254
 
 /*
  * The owner of a port fills the fields that programs may only read; it defines
@@ -58,20 +58,20 @@ struct netmap_timeval {
 /* One buffer's worth of packet. */
 struct netmap_slot {
 	uint32_t buf_idx; /* buffer number inside the memory region */
-	uint16_t len;     /* bytes of the packet in this buffer */
-	uint16_t flags;   /* NS_* */
-	uint64_t ptr;     /* user address (NS_INDIRECT) or packet offset */
+	uint16_t len;	  /* bytes of the packet in this buffer */
+	uint16_t flags;	  /* NS_* */
+	uint64_t ptr;	  /* user address (NS_INDIRECT) or packet offset */
 };
 
-#define NS_BUF_CHANGED 0x0001 /* buf_idx or ptr changed since the last sync */
-#define NS_REPORT      0x0002 /* report this slot's completion */
-#define NS_FORWARD     0x0004 /* pass the packet to the other side when released */
-#define NS_NO_LEARN    0x0008 /* declared, never acted upon */
-#define NS_INDIRECT    0x0010 /* data is at ptr, in the sender's address space */
-#define NS_MOREFRAG    0x0020 /* the packet goes on in the next slot */
-#define NS_TXMON       0x0040 /* monitors: seen on the TX side */
-#define NS_PORT_SHIFT  8
-#define NS_PORT_MASK   (0xff << NS_PORT_SHIFT)
+#define NS_BUF_CHANGED	 0x0001 /* buf_idx or ptr changed since the last sync */
+#define NS_REPORT	 0x0002 /* report this slot's completion */
+#define NS_FORWARD	 0x0004 /* pass the packet to the other side when released */
+#define NS_NO_LEARN	 0x0008 /* declared, never acted upon */
+#define NS_INDIRECT	 0x0010 /* data is at ptr, in the sender's address space */
+#define NS_MOREFRAG	 0x0020 /* the packet goes on in the next slot */
+#define NS_TXMON	 0x0040 /* monitors: seen on the TX side */
+#define NS_PORT_SHIFT	 8
+#define NS_PORT_MASK	 (0xff << NS_PORT_SHIFT)
 #define NS_RFRAGS(_slot) (((_slot)->flags >> 8) & 0xff)
 
 /*
@@ -84,12 +84,12 @@ struct netmap_ring {
 	NETMAP_RDONLY uint32_t nr_buf_size;
 	NETMAP_RDONLY uint16_t ringid;
 	NETMAP_RDONLY uint16_t dir; /* 0: TX, 1: RX */
-	uint32_t head;              /* first slot that is the user's */
-	uint32_t cur;               /* the user's wake-up point */
-	uint32_t tail;              /* first slot that is the owner's again */
-	uint32_t flags;             /* NR_TIMESTAMP, NR_FORWARD */
-	NETMAP_TIMEVAL ts;          /* time of the last RX sync */
-	uint64_t offset_mask;       /* valid bits of slot->ptr as packet offset */
+	uint32_t head;		    /* first slot that is the user's */
+	uint32_t cur;		    /* the user's wake-up point */
+	uint32_t tail;		    /* first slot that is the owner's again */
+	uint32_t flags;		    /* NR_TIMESTAMP, NR_FORWARD */
+	NETMAP_TIMEVAL ts;	    /* time of the last RX sync */
+	uint64_t offset_mask;	    /* valid bits of slot->ptr as packet offset */
 	uint64_t buf_align;
 	uint8_t __attribute__((__aligned__(128))) sem[128]; /* never touched by the owner */
 	struct netmap_slot slot[];
@@ -208,22 +208,22 @@ enum {
 	NR_REG_NIC_SW = 3,
 	NR_REG_ONE_NIC = 4,
 	NR_REG_PIPE_MASTER = 5, /* legacy ioctl only */
-	NR_REG_PIPE_SLAVE = 6,  /* legacy ioctl only */
+	NR_REG_PIPE_SLAVE = 6,	/* legacy ioctl only */
 	NR_REG_NULL = 7,
 	NR_REG_ONE_SW = 8,
 };
 #define NR_REG_MASK 0xf
 
-#define NR_MONITOR_TX      0x100
-#define NR_MONITOR_RX      0x200
-#define NR_ZCOPY_MON       0x400
-#define NR_EXCLUSIVE       0x800
+#define NR_MONITOR_TX	   0x100
+#define NR_MONITOR_RX	   0x200
+#define NR_ZCOPY_MON	   0x400
+#define NR_EXCLUSIVE	   0x800
 #define NR_PTNETMAP_HOST   0x1000 /* historic; accepted and ignored */
 #define NR_RX_RINGS_ONLY   0x2000
 #define NR_TX_RINGS_ONLY   0x4000
 #define NR_ACCEPT_VNET_HDR 0x8000
-#define NR_DO_RX_POLL      0x10000
-#define NR_NO_TX_POLL      0x20000
+#define NR_DO_RX_POLL	   0x10000
+#define NR_NO_TX_POLL	   0x20000
 
 struct nmreq_port_info_get {
 	uint64_t nr_memsize;
@@ -346,16 +346,16 @@ struct nmreq {
 	uint16_t nr_tx_rings;
 	uint16_t nr_rx_rings;
 	uint16_t nr_ringid;
-#define NETMAP_HW_RING     0x4000
-#define NETMAP_SW_RING     0x2000
-#define NETMAP_RING_MASK   0x0fff
-#define NETMAP_NO_TX_POLL  0x1000
-#define NETMAP_DO_RX_POLL  0x8000
+#define NETMAP_HW_RING	  0x4000
+#define NETMAP_SW_RING	  0x2000
+#define NETMAP_RING_MASK  0x0fff
+#define NETMAP_NO_TX_POLL 0x1000
+#define NETMAP_DO_RX_POLL 0x8000
 	uint16_t nr_cmd;
 #define NETMAP_BDG_ATTACH      1
 #define NETMAP_BDG_DETACH      2
 #define NETMAP_BDG_REGOPS      3
-#define NETMAP_BDG_LIST        4
+#define NETMAP_BDG_LIST	       4
 #define NETMAP_BDG_VNET_HDR    5
 #define NETMAP_BDG_OFFSET      NETMAP_BDG_VNET_HDR
 #define NETMAP_BDG_NEWIF       6

@@ -11,7 +11,7 @@
 #else
 #define NETMAP_PIN(cond) _Static_assert(cond, #cond)
 #endif
-#define NETMAP_PIN_SIZE(type, size)      NETMAP_PIN(sizeof(type) == (size))
+#define NETMAP_PIN_SIZE(type, size)	 NETMAP_PIN(sizeof(type) == (size))
 #define NETMAP_PIN_OFFSET(type, f, offs) NETMAP_PIN(__builtin_offsetof(type, f) == (offs))
 
 NETMAP_PIN_SIZE(struct netmap_slot, 16);

@@ -20,18 +20,18 @@
 #ifdef __KERNEL__
 #include <asm/barrier.h>
 #include <linux/compiler.h>
-#define PTNET_LOAD_RELAXED(p)     READ_ONCE(*(p))
-#define PTNET_LOAD_ACQUIRE(p)     smp_load_acquire(p)
+#define PTNET_LOAD_RELAXED(p)	  READ_ONCE(*(p))
+#define PTNET_LOAD_ACQUIRE(p)	  smp_load_acquire(p)
 #define PTNET_STORE_RELAXED(p, v) WRITE_ONCE(*(p), v)
 #define PTNET_STORE_RELEASE(p, v) smp_store_release(p, v)
 /* The other side is another CPU even when this kernel was built for one. */
-#define PTNET_FULL_BARRIER()      virt_mb()
+#define PTNET_FULL_BARRIER() virt_mb()
 #else
-#define PTNET_LOAD_RELAXED(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
-#define PTNET_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define PTNET_LOAD_RELAXED(p)	  __atomic_load_n((p), __ATOMIC_RELAXED)
+#define PTNET_LOAD_ACQUIRE(p)	  __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define PTNET_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define PTNET_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define PTNET_FULL_BARRIER()      __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define PTNET_FULL_BARRIER()	  __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
 /*
@@ -50,15 +50,15 @@ NETMAP_PIN_SIZE(struct ptnet_csb_ktoa, sizeof(struct nm_csb_ktoa));
 
 enum ptnet_ring_fault {
 	PTNET_FAULT_NONE = 0,
-	PTNET_FAULT_HEAD = 1,    /* head out of range or not between hwcur and hwtail */
-	PTNET_FAULT_CUR = 2,     /* cur out of range or not between head and hwtail */
+	PTNET_FAULT_HEAD = 1,	 /* head out of range or not between hwcur and hwtail */
+	PTNET_FAULT_CUR = 2,	 /* cur out of range or not between head and hwtail */
 	PTNET_FAULT_BUF_IDX = 3, /* a slot given back names no buffer of the region */
-	PTNET_FAULT_CSB = 4,     /* the CSB's memory went away */
+	PTNET_FAULT_CSB = 4,	 /* the CSB's memory went away */
 	PTNET_FAULT_COUNT
 };
 
 /* What sync_flags may carry with a kick (section 7.3). */
-#define PTNET_SYNC_FORCE_READ    1
+#define PTNET_SYNC_FORCE_READ	 1
 #define PTNET_SYNC_FORCE_RECLAIM 2
 
 /* Publishes head and cur; the slots before head must be complete (7.1). */

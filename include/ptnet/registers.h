@@ -10,47 +10,47 @@
 
 /* ---- PCI identity (section 2) ---- */
 
-#define PTNET_PCI_VENDOR        0x1b36
+#define PTNET_PCI_VENDOR	0x1b36
 #define PTNET_PCI_DEVICE_MEMDEV 0x000c /* also QEMU's pcie-root-port */
-#define PTNET_PCI_DEVICE_NETIF  0x000d /* also QEMU's qemu-xhci */
-#define PTNET_PCI_SUBVENDOR     0x1af4
-#define PTNET_PCI_SUBDEVICE     0x1100
-#define PTNET_PCI_CLASS_MEMDEV  0x00ff00 /* class, subclass, prog-if */
-#define PTNET_PCI_CLASS_NETIF   0x020000
+#define PTNET_PCI_DEVICE_NETIF	0x000d /* also QEMU's qemu-xhci */
+#define PTNET_PCI_SUBVENDOR	0x1af4
+#define PTNET_PCI_SUBDEVICE	0x1100
+#define PTNET_PCI_CLASS_MEMDEV	0x00ff00 /* class, subclass, prog-if */
+#define PTNET_PCI_CLASS_NETIF	0x020000
 
-#define PTNET_BAR_IO        0 /* both devices */
-#define PTNET_BAR_MEM       1 /* memdev: the region (64-bit: BARs 1 and 2) */
-#define PTNET_BAR_MSIX      2 /* ptnet: table and PBA */
-#define PTNET_BAR_MSIX_SIZE 4096
-#define PTNET_MSIX_PBA_OFS  0x800
-#define PTNET_BAR_DOORBELL  3 /* ptnet, extension: memory, kicks only */
+#define PTNET_BAR_IO		0 /* both devices */
+#define PTNET_BAR_MEM		1 /* memdev: the region (64-bit: BARs 1 and 2) */
+#define PTNET_BAR_MSIX		2 /* ptnet: table and PBA */
+#define PTNET_BAR_MSIX_SIZE	4096
+#define PTNET_MSIX_PBA_OFS	0x800
+#define PTNET_BAR_DOORBELL	3 /* ptnet, extension: memory, kicks only */
 #define PTNET_BAR_DOORBELL_SIZE 4096
 
 /* ---- memdev registers, all read-only (section 3) ---- */
 
-#define PTNET_MDEV_IO_MEMSIZE_LO     0
-#define PTNET_MDEV_IO_MEMSIZE_HI     4
-#define PTNET_MDEV_IO_MEMID          8
-#define PTNET_MDEV_IO_IF_POOL_OFS    64
-#define PTNET_MDEV_IO_IF_POOL_OBJNUM 68
-#define PTNET_MDEV_IO_IF_POOL_OBJSZ  72
-#define PTNET_MDEV_IO_RING_POOL_OFS  76
+#define PTNET_MDEV_IO_MEMSIZE_LO       0
+#define PTNET_MDEV_IO_MEMSIZE_HI       4
+#define PTNET_MDEV_IO_MEMID	       8
+#define PTNET_MDEV_IO_IF_POOL_OFS      64
+#define PTNET_MDEV_IO_IF_POOL_OBJNUM   68
+#define PTNET_MDEV_IO_IF_POOL_OBJSZ    72
+#define PTNET_MDEV_IO_RING_POOL_OFS    76
 #define PTNET_MDEV_IO_RING_POOL_OBJNUM 80
 #define PTNET_MDEV_IO_RING_POOL_OBJSZ  84
 #define PTNET_MDEV_IO_BUF_POOL_OFS     88
 #define PTNET_MDEV_IO_BUF_POOL_OBJNUM  92
 #define PTNET_MDEV_IO_BUF_POOL_OBJSZ   96
-#define PTNET_MDEV_IO_END              100
-#define PTNET_MDEV_IO_BAR_SIZE         128
+#define PTNET_MDEV_IO_END	       100
+#define PTNET_MDEV_IO_BAR_SIZE	       128
 
 /* ---- ptnet registers (section 4) ---- */
 
-#define PTNET_IO_PTFEAT       0
-#define PTNET_IO_PTCTL        4
-#define PTNET_IO_MAC_LO       8
-#define PTNET_IO_MAC_HI       12
-#define PTNET_IO_CSBBAH       16 /* deprecated: writes ignored */
-#define PTNET_IO_CSBBAL       20 /* deprecated: writes ignored */
+#define PTNET_IO_PTFEAT	      0
+#define PTNET_IO_PTCTL	      4
+#define PTNET_IO_MAC_LO	      8
+#define PTNET_IO_MAC_HI	      12
+#define PTNET_IO_CSBBAH	      16 /* deprecated: writes ignored */
+#define PTNET_IO_CSBBAL	      20 /* deprecated: writes ignored */
 #define PTNET_IO_NIFP_OFS     24
 #define PTNET_IO_NUM_TX_RINGS 28
 #define PTNET_IO_NUM_RX_RINGS 32
@@ -64,7 +64,7 @@
 #define PTNET_IO_CSB_HG_BAL   64
 #define PTNET_IO_KICK_BASE    128 /* + 4 * ring: TX rings, then RX rings */
 #define PTNET_IO_BAR_SIZE     256
-#define PTNET_MAX_RINGS       32 /* TX and RX together: room for kicks in BAR 0 */
+#define PTNET_MAX_RINGS	      32 /* TX and RX together: room for kicks in BAR 0 */
 
 #define PTNET_PTCTL_CREATE 1
 #define PTNET_PTCTL_DELETE 2
@@ -90,10 +90,10 @@
 #define PTNET_IO_EXT_CSB_GH_OFS_HI 76
 #define PTNET_IO_EXT_CSB_HG_OFS_LO 80 /* R: offset of the host-to-guest array */
 #define PTNET_IO_EXT_CSB_HG_OFS_HI 84
-#define PTNET_IO_EXT_MAX_FRAME     88 /* R: longest frame the port takes, bytes */
-#define PTNET_IO_EXT_LINK          92 /* R: bit 0: the port's link is up */
-#define PTNET_IO_EXT_FLAGS         96 /* R: PTNET_EXT_FLAG_* */
-#define PTNET_IO_EXT_END           100
+#define PTNET_IO_EXT_MAX_FRAME	   88 /* R: longest frame the port takes, bytes */
+#define PTNET_IO_EXT_LINK	   92 /* R: bit 0: the port's link is up */
+#define PTNET_IO_EXT_FLAGS	   96 /* R: PTNET_EXT_FLAG_* */
+#define PTNET_IO_EXT_END	   100
 
 /* The port is one end of a zero-copy pipe: what it sends is not copied. */
 #define PTNET_EXT_FLAG_PIPE 1

@@ -61,6 +61,7 @@ void endpoint_stop(struct port *port)
 
 void endpoint_reset(struct port *port)
 {
+	port_restore_constants(port);
 	if (port->ops->reset != NULL)
 		port->ops->reset(port);
 }

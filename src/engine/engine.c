@@ -123,7 +123,9 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
 	if (wanted == 0) {
 		long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-		wanted = online < 1 ? 1 : online > (long)MAX_WORKERS ? MAX_WORKERS : (unsigned)online;
+		wanted = online < 1		      ? 1
+			 : online > (long)MAX_WORKERS ? MAX_WORKERS
+						      : (unsigned)online;
 	}
 	if (wanted > MAX_WORKERS)
 		return error_set(error, EINVAL, "workers %u is out of range: 0 (one per CPU) to %u",

@@ -24,17 +24,17 @@ struct engine_config {
 	unsigned workers;     /* 0: one per online CPU */
 	unsigned look_max_us; /* longest look for more work before sleeping, at most 1000;
 				 0: sleep at once */
-	bool pin;             /* bind worker i to the i-th CPU of the process's affinity mask */
+	bool pin;	      /* bind worker i to the i-th CPU of the process's affinity mask */
 };
 
 struct engine_worker_stats {
-	uint64_t wakeups;       /* returns from a blocking wait */
-	uint64_t batches;       /* ring runs */
-	uint64_t rechecks;      /* late looks at rings of drivers that lack a fence */
-	uint64_t looks;         /* looks for more work before sleeping */
-	uint64_t looks_paid;    /* of these, how many found some */
-	uint32_t rings;         /* rings owned */
-	uint32_t watches;       /* descriptors watched */
+	uint64_t wakeups;    /* returns from a blocking wait */
+	uint64_t batches;    /* ring runs */
+	uint64_t rechecks;   /* late looks at rings of drivers that lack a fence */
+	uint64_t looks;	     /* looks for more work before sleeping */
+	uint64_t looks_paid; /* of these, how many found some */
+	uint32_t rings;	     /* rings owned */
+	uint32_t watches;    /* descriptors watched */
 };
 
 int engine_create(struct engine **engine, const struct engine_config *config, struct error *error);

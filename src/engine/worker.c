@@ -36,11 +36,11 @@
 #include "log/log.h"
 #include "port/port.h"
 
-#define RUN_BUDGET      512u
-#define POLL_EVENTS     64
-#define POLL_PERIOD_NS  20000u /* descriptors are looked at this often while rings run */
-#define LOOK_FIRST_NS   2000u
-#define LOOK_LEAST_NS   500u
+#define RUN_BUDGET     512u
+#define POLL_EVENTS    64
+#define POLL_PERIOD_NS 20000u /* descriptors are looked at this often while rings run */
+#define LOOK_FIRST_NS  2000u
+#define LOOK_LEAST_NS  500u
 
 enum { RING_IDLE, RING_QUEUED };
 
@@ -123,8 +123,7 @@ void worker_wake_ring(struct kring *kring)
 		kring->inbox_next = top;
 	while (!atomic_compare_exchange_weak(&worker->inbox, &top, kring));
 	atomic_thread_fence(memory_order_seq_cst); /* pairs with worker_sleep() */
-	if (worker != this_worker &&
-	    atomic_load_explicit(&worker->sleeping, memory_order_relaxed))
+	if (worker != this_worker && atomic_load_explicit(&worker->sleeping, memory_order_relaxed))
 		worker_interrupt(worker);
 }
 

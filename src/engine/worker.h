@@ -37,7 +37,7 @@ struct worker {
 	_Atomic(struct kring *) inbox; /* rings to run: a stack */
 	_Atomic bool sleeping;
 	_Atomic bool stop;
-	_Atomic uint32_t num_rings;   /* control thread writes */
+	_Atomic uint32_t num_rings; /* control thread writes */
 	_Atomic uint32_t num_watches;
 	pthread_mutex_t call_lock;
 	pthread_cond_t call_done;
@@ -46,8 +46,8 @@ struct worker {
 
 	/* The worker's own. */
 	struct kring_list run, look, recheck[WORKER_RECHECKS];
-	bool crowded;       /* a receiver should get this CPU before the next round */
-	uint64_t polled_ns; /* when descriptors were last looked at */
+	bool crowded;		    /* a receiver should get this CPU before the next round */
+	uint64_t polled_ns;	    /* when descriptors were last looked at */
 	struct epoll_event *events; /* fetched and not yet handled; NULL outside */
 	int num_events;
 

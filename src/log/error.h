@@ -7,7 +7,7 @@
 #define PTNET_LOG_ERROR_H
 
 struct error {
-	int code;       /* positive errno; 0: no error */
+	int code;	/* positive errno; 0: no error */
 	char text[400]; /* one line, without a trailing dot or newline */
 };
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define LIMIT_WINDOW_NS 10000000000ULL
-#define LIMIT_LINES     10
+#define LIMIT_LINES	10
 
 static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 
@@ -41,11 +41,13 @@ static void log_write(enum log_level level, const char *text, unsigned left_out)
 	if (terminal < 0)
 		terminal = isatty(STDERR_FILENO);
 	if (left_out > 0)
-		snprintf(note, sizeof(note), " (%u similar lines left out before this one)", left_out);
+		snprintf(note, sizeof(note), " (%u similar lines left out before this one)",
+			 left_out);
 	if (terminal)
 		snprintf(prefix, sizeof(prefix), "ptnetd: %s: ", levels[level].name);
 	else
-		snprintf(prefix, sizeof(prefix), "<%d>%s: ", levels[level].syslog, levels[level].name);
+		snprintf(prefix, sizeof(prefix), "<%d>%s: ", levels[level].syslog,
+			 levels[level].name);
 	/* One call, so that lines of several threads do not mix. */
 	fprintf(stderr, "%s%s%s\n", prefix, text, note);
 }

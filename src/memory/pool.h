@@ -11,9 +11,9 @@
 
 struct pool {
 	uint32_t objtotal;
-	uint32_t first;      /* objects below are reserved */
+	uint32_t first; /* objects below are reserved */
 	uint32_t num_free;
-	uint32_t *free;      /* stack; the top is handed out next */
+	uint32_t *free;	     /* stack; the top is handed out next */
 	uint64_t *allocated; /* bitmap */
 };
 

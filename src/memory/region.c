@@ -5,20 +5,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "log/log.h"
 #include "memory/pool.h"
 
-#define PAGE          4096u
-#define HUGE_PAGE     (2u << 20)
-#define OBJECT_ALIGN  64u
-#define FIRST_ID      2 /* 1 is netmap's global region */
-#define MAX_IDS       65536
+#define PAGE	     4096u
+#define HUGE_PAGE    (2u << 20)
+#define OBJECT_ALIGN 64u
+#define FIRST_ID     2 /* 1 is netmap's global region */
+#define MAX_IDS	     65536
 
 struct region {
 	unsigned references;
@@ -90,8 +90,9 @@ static const struct pool_limits if_limits = {"if", 56, 4096, 1, 10000, 1024, 2};
 static const struct pool_limits ring_limits = {"ring", 256, 131072, 2, 10000, 20480, 4};
 static const struct pool_limits buf_limits = {"buf", 64, 65536, 4, 1000000, 2048, 4098};
 
-static int pool_place(struct pool_geometry *pool, uint64_t *offset, const struct pool_limits *limits,
-		      uint32_t num, uint32_t size, struct error *error)
+static int pool_place(struct pool_geometry *pool, uint64_t *offset,
+		      const struct pool_limits *limits, uint32_t num, uint32_t size,
+		      struct error *error)
 {
 	num = num != 0 ? num : limits->default_num;
 	size = size != 0 ? size : limits->default_size;

@@ -35,7 +35,7 @@ struct region_config {
 	uint32_t ring_num, ring_size;
 	uint32_t buf_num, buf_size;
 	uint32_t csb_num; /* CSB pages: one per endpoint that may use the extension */
-	bool hugepages;   /* back by huge pages; falls back to ordinary ones with a warning */
+	bool hugepages;	  /* back by huge pages; falls back to ordinary ones with a warning */
 };
 
 struct region_geometry {
@@ -46,8 +46,8 @@ struct region_geometry {
 	bool hugepages; /* really backed by huge pages */
 };
 
-#define REGION_CSB_SIZE   4096 /* 32 atok entries, then 32 ktoa entries */
-#define REGION_FIRST_BUF  2    /* buffers 0 and 1 are never handed out */
+#define REGION_CSB_SIZE	 4096 /* 32 atok entries, then 32 ktoa entries */
+#define REGION_FIRST_BUF 2    /* buffers 0 and 1 are never handed out */
 
 /*
  * Sizes a region for one port of @rings pairs with @slots each, @extra_bufs and

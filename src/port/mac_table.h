@@ -20,14 +20,14 @@
 #include <stdint.h>
 
 #define MAC_TABLE_BUCKETS 4096u
-#define MAC_TABLE_WAYS    4u
-#define MAC_TABLE_PORTS   256u
+#define MAC_TABLE_WAYS	  4u
+#define MAC_TABLE_PORTS	  256u
 
 /* No entry: the caller floods. */
 #define MAC_TABLE_UNKNOWN 0xffu
 
 struct mac_entry {
-	_Atomic uint64_t word;   /* address << 16 | port index + 1; 0: empty */
+	_Atomic uint64_t word;	 /* address << 16 | port index + 1; 0: empty */
 	_Atomic uint32_t seen_s; /* when a packet last came from it */
 };
 

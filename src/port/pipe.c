@@ -49,8 +49,7 @@ static void take_back(struct kring *tx, struct kring *rx)
 {
 	if (!kring_pull(rx))
 		return;
-	for (uint32_t index = rx->hwcur; index != rx->head;
-	     index = ring_next(rx->num_slots, index))
+	for (uint32_t index = rx->hwcur; index != rx->head; index = ring_next(rx->num_slots, index))
 		slot_pass(rx, tx, index);
 	rx->hwcur = rx->head;
 	tx->hwtail = ring_prev(tx->num_slots, rx->hwcur);

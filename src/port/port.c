@@ -24,11 +24,11 @@ static int config_check(const struct port_config *config, const struct region *r
 				 "ring_size",
 				 config->slots, ring_bytes, geometry->ring_pool.objsize);
 	if (geometry->if_pool.objsize < 56 + 8 * (2 * config->rings + 2))
-		return error_set(error, EINVAL,
-				 "%u ring pairs need a netmap_if of %u bytes, the region's have %u; "
-				 "raise its if_size",
-				 config->rings, 56 + 8 * (2 * config->rings + 2),
-				 geometry->if_pool.objsize);
+		return error_set(
+			error, EINVAL,
+			"%u ring pairs need a netmap_if of %u bytes, the region's have %u; "
+			"raise its if_size",
+			config->rings, 56 + 8 * (2 * config->rings + 2), geometry->if_pool.objsize);
 	return 0;
 }
 
@@ -69,6 +69,8 @@ static void ring_header_fill(struct kring *kring)
 		.nr_buf_size = kring->buf_size,
 		.ringid = kring->index,
 		.dir = kring->dir,
+		.head = kring->head,
+		.cur = kring->cur,
 		.tail = kring->hwtail,
 	};
 
@@ -82,7 +84,8 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	int object = region_ring_alloc(port->region);
 
 	if (object < 0)
-		return error_set(error, ENOMEM, "the region has no free ring (of %u); raise its ring_num",
+		return error_set(error, ENOMEM,
+				 "the region has no free ring (of %u); raise its ring_num",
 				 geometry->ring_pool.objtotal);
 	pthread_mutexattr_t attributes;
 	pthread_mutexattr_init(&attributes);
@@ -152,13 +155,13 @@ static void csb_alloc(struct port *port)
 		return;
 	}
 	port->csb_gh_offset = region_csb_offset(port->region, (uint32_t)port->csb_index);
-	port->csb_hg_offset =
-		port->csb_gh_offset + PTNET_MAX_RINGS * sizeof(struct nm_csb_atok);
+	port->csb_hg_offset = port->csb_gh_offset + PTNET_MAX_RINGS * sizeof(struct nm_csb_atok);
 }
 
 static uint32_t max_frame(const struct port *port)
 {
-	uint64_t fits = (uint64_t)NETMAP_MAX_FRAGS * region_geometry(port->region)->buf_pool.objsize;
+	uint64_t fits =
+		(uint64_t)NETMAP_MAX_FRAGS * region_geometry(port->region)->buf_pool.objsize;
 
 	return fits < PORT_MAX_FRAME ? (uint32_t)fits : PORT_MAX_FRAME;
 }
@@ -190,7 +193,8 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 
 	result = region_if_alloc(region);
 	if (result < 0) {
-		error_set(error, -result, "the region has no free netmap_if (of %u); raise its if_num",
+		error_set(error, -result,
+			  "the region has no free netmap_if (of %u); raise its if_num",
 			  region_geometry(region)->if_pool.objtotal);
 		goto fail_region;
 	}
@@ -261,6 +265,18 @@ int port_alloc_buffers(struct port *port, struct kring *kring, struct error *err
 	return 0;
 }
 
+void port_restore_constants(struct port *port)
+{
+	netmap_if_fill(port);
+	for (unsigned i = 0; i < port_num_rings(port); i++) {
+		struct kring *kring = &port->rings[i];
+
+		pthread_mutex_lock(&kring->lock);
+		ring_header_fill(kring);
+		pthread_mutex_unlock(&kring->lock);
+	}
+}
+
 void port_reset_ring(struct kring *kring)
 {
 	/* slot.len has 16 bits: a buffer of 65536 bytes shows as 65535. */
@@ -268,7 +284,6 @@ void port_reset_ring(struct kring *kring)
 
 	kring->hwcur = kring->head = kring->cur = 0;
 	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
-	netmap_if_fill(kring->port);
 	ring_header_fill(kring);
 	for (uint32_t i = 0; i < kring->num_slots; i++) {
 		struct netmap_slot slot = {.buf_idx = kring->own_bufs[i], .len = (uint16_t)len};

@@ -19,8 +19,8 @@
 #define PORT_NAME_SIZE NETMAP_REQ_IFNAMSIZ
 
 #define PORT_DEFAULT_SLOTS 1024
-#define PORT_MIN_SLOTS     64 /* fewer cannot hold a 64 KB frame in 2 KB buffers */
-#define PORT_MAX_FRAME     65550u /* bytes: a 64 KB packet with its Ethernet header */
+#define PORT_MIN_SLOTS	   64	  /* fewer cannot hold a 64 KB frame in 2 KB buffers */
+#define PORT_MAX_FRAME	   65550u /* bytes: a 64 KB packet with its Ethernet header */
 
 /* What a run of a ring ended with. */
 enum port_work {
@@ -73,9 +73,9 @@ struct port_ops {
 
 struct port_config {
 	char name[PORT_NAME_SIZE];
-	uint32_t rings;  /* ring pairs; 0: 1; at most 16 */
-	uint32_t slots;  /* per ring; 0: 1024 */
-	uint8_t mac[6];  /* reported to guests; all zero: made from the name, locally administered */
+	uint32_t rings; /* ring pairs; 0: 1; at most 16 */
+	uint32_t slots; /* per ring; 0: 1024 */
+	uint8_t mac[6]; /* reported to guests; all zero: made from the name, locally administered */
 };
 
 struct port {
@@ -84,20 +84,20 @@ struct port {
 	uint8_t mac[6];
 	uint32_t tx_rings, rx_rings;
 	uint32_t tx_slots, rx_slots;
-	uint32_t max_frame;    /* bytes, Ethernet header included */
-	uint32_t vnet_hdr_len; /* 0, 10 or 12; only 0 until offloads come */
+	uint32_t max_frame;	       /* bytes, Ethernet header included */
+	_Atomic uint32_t vnet_hdr_len; /* 0, 10 or 12; only 0 until offloads come */
 
 	struct region *region;
-	uint32_t if_index;     /* our netmap_if in the region */
+	uint32_t if_index; /* our netmap_if in the region */
 	uint64_t nifp_offset;
-	int32_t csb_index;     /* CSB page in the region; -1: none left, no extension */
+	int32_t csb_index; /* CSB page in the region; -1: none left, no extension */
 	uint64_t csb_gh_offset, csb_hg_offset;
 
-	struct kring *rings;   /* tx_rings TX rings, then rx_rings RX rings */
-	_Atomic bool running;  /* an endpoint has started the rings */
+	struct kring *rings;  /* tx_rings TX rings, then rx_rings RX rings */
+	_Atomic bool running; /* an endpoint has started the rings */
 	_Atomic uint64_t bad_kicks;
 	struct log_limit log_limit; /* for lines that the port's owner can cause */
-	void *type_private;    /* the port type's own */
+	void *type_private;	    /* the port type's own */
 };
 
 static inline unsigned port_num_rings(const struct port *port)
@@ -135,6 +135,12 @@ void port_fini(struct port *port);
 
 /* Gives every slot of @kring a buffer of its own. -ENOMEM: some may be missing. */
 int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error);
+
+/*
+ * Writes again what owners should only read but can write: the netmap_if and the
+ * ring headers. For the next owner; only while the port has none.
+ */
+void port_restore_constants(struct port *port);
 
 /*
  * Puts the ring and its shared copy into the state of a fresh one (own buffers,

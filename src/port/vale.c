@@ -32,16 +32,18 @@ static bool vale_name_valid(const char *name)
 int vale_create(struct vale **out, const struct vale_config *config, struct error *error)
 {
 	if (!vale_name_valid(config->name))
-		return error_set(error, EINVAL,
-				 "switch name '%.*s': must be 'vale' followed by letters, digits or "
-				 "'_', at most %d characters",
-				 VALE_NAME_SIZE, config->name, VALE_NAME_SIZE - 1);
+		return error_set(
+			error, EINVAL,
+			"switch name '%.*s': must be 'vale' followed by letters, digits or "
+			"'_', at most %d characters",
+			VALE_NAME_SIZE, config->name, VALE_NAME_SIZE - 1);
 	struct vale *vale = aligned_alloc(64, (sizeof(*vale) + 63) / 64 * 64);
 	if (vale == NULL)
 		return error_set(error, ENOMEM, "out of memory");
 	memset(vale, 0, sizeof(*vale));
 	memcpy(vale->name, config->name, sizeof(vale->name));
-	mac_table_init(&vale->macs, config->ageing_s != 0 ? config->ageing_s : VALE_DEFAULT_AGEING_S,
+	mac_table_init(&vale->macs,
+		       config->ageing_s != 0 ? config->ageing_s : VALE_DEFAULT_AGEING_S,
 		       config->mac_limit != 0 ? config->mac_limit : VALE_DEFAULT_MAC_LIMIT);
 	*out = vale;
 	return 0;

@@ -13,17 +13,17 @@
 
 #include "port/port.h"
 
-#define VALE_MAX_PORTS           254
-#define VALE_NAME_SIZE           16 /* "vale" + identifier, with NUL */
-#define VALE_DEFAULT_AGEING_S    300
-#define VALE_DEFAULT_MAC_LIMIT   1024
+#define VALE_MAX_PORTS	       254
+#define VALE_NAME_SIZE	       16 /* "vale" + identifier, with NUL */
+#define VALE_DEFAULT_AGEING_S  300
+#define VALE_DEFAULT_MAC_LIMIT 1024
 
 struct vale;
 
 struct vale_config {
 	char name[VALE_NAME_SIZE]; /* "vale" followed by letters, digits and '_' */
-	uint32_t ageing_s;         /* seconds until an address is forgotten; 0: 300 */
-	uint32_t mac_limit;        /* addresses learnt per port; 0: 1024 */
+	uint32_t ageing_s;	   /* seconds until an address is forgotten; 0: 300 */
+	uint32_t mac_limit;	   /* addresses learnt per port; 0: 1024 */
 };
 
 /* -EINVAL: malformed name; -ENOMEM. */

@@ -161,9 +161,8 @@ static void classify(struct kring *tx, struct vale *vale, unsigned source, struc
 
 			if (!mac_is_multicast(from))
 				mac_table_learn(&vale->macs, from, source, now);
-			last_port = mac_is_multicast(to) ?
-					    MAC_TABLE_UNKNOWN :
-					    mac_table_lookup(&vale->macs, to, now);
+			last_port = mac_is_multicast(to) ? MAC_TABLE_UNKNOWN
+							 : mac_table_lookup(&vale->macs, to, now);
 			memcpy(last_header, header, sizeof(header));
 			have_last = true;
 		}
@@ -306,8 +305,8 @@ static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t 
 		if (slots > space)
 			goto full;
 		prefetch_ahead(rx, space);
-		if (!(single ? copy_frame_single(rx, &batch->fragments[frame->first]) :
-			       copy_frame_general(rx, batch, frame, slots)))
+		if (!(single ? copy_frame_single(rx, &batch->fragments[frame->first])
+			     : copy_frame_general(rx, batch, frame, slots)))
 			goto faulted;
 		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, slots);
 		space -= slots;
@@ -362,8 +361,7 @@ static void deliver_unicast(struct kring *tx, struct vale *vale, struct batch *b
 {
 	for (unsigned i = 0; i < batch->num_destinations; i++) {
 		unsigned index = batch->destinations[i];
-		struct port *port =
-			atomic_load_explicit(&vale->ports[index], memory_order_acquire);
+		struct port *port = atomic_load_explicit(&vale->ports[index], memory_order_acquire);
 		uint16_t first = batch->unicast[index].first;
 
 		if (first == FRAME_NONE)
@@ -376,15 +374,13 @@ static void deliver_unicast(struct kring *tx, struct vale *vale, struct batch *b
 	}
 }
 
-static void deliver_flood(struct kring *tx, struct vale *vale, unsigned source,
-			  struct batch *batch)
+static void deliver_flood(struct kring *tx, struct vale *vale, unsigned source, struct batch *batch)
 {
 	unsigned end = atomic_load_explicit(&vale->ports_end, memory_order_acquire);
 	bool anybody = false;
 
 	for (unsigned index = 0; index < end; index++) {
-		struct port *port =
-			atomic_load_explicit(&vale->ports[index], memory_order_acquire);
+		struct port *port = atomic_load_explicit(&vale->ports[index], memory_order_acquire);
 
 		if (port == NULL || index == source)
 			continue;

@@ -19,7 +19,7 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t context_key; /* for its destructor only */
-static int empty_file;            /* or negative errno */
+static int empty_file;		  /* or negative errno */
 
 static _Thread_local aio_context_t context;
 static _Thread_local unsigned completions;

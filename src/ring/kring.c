@@ -7,10 +7,8 @@
 #include "ring/interrupt.h"
 
 static const char *const fault_names[PTNET_FAULT_COUNT] = {
-	[PTNET_FAULT_NONE] = "none",
-	[PTNET_FAULT_HEAD] = "bad_head",
-	[PTNET_FAULT_CUR] = "bad_cur",
-	[PTNET_FAULT_BUF_IDX] = "bad_buffer_index",
+	[PTNET_FAULT_NONE] = "none",	       [PTNET_FAULT_HEAD] = "bad_head",
+	[PTNET_FAULT_CUR] = "bad_cur",	       [PTNET_FAULT_BUF_IDX] = "bad_buffer_index",
 	[PTNET_FAULT_CSB] = "csb_memory_lost",
 };
 

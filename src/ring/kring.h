@@ -43,31 +43,31 @@ struct kring {
 	struct port *port;
 	const char *port_name;
 	struct log_limit *log_limit; /* the port's, for lines that its owner can cause */
-	struct netmap_slot *slots; /* shared memory */
-	char *buf_base;            /* buffer 0 */
+	struct netmap_slot *slots;   /* shared memory */
+	char *buf_base;		     /* buffer 0 */
 	uint32_t buf_size;
 	uint32_t buf_total;
 	uint32_t num_slots;
 	uint16_t index; /* in its direction */
 	uint8_t dir;
-	uint32_t ring_object; /* in the region's ring pool */
+	uint32_t ring_object;	  /* in the region's ring pool */
 	struct netmap_ring *ring; /* shared memory */
-	uint32_t *own_bufs;       /* the buffers that a fresh ring holds, one per slot */
-	bool borrows_bufs;        /* own_bufs belong to the peer's ring (pipe) */
-	struct kring *peer; /* pipe: the coupled ring of the other end; under lock */
+	uint32_t *own_bufs;	  /* the buffers that a fresh ring holds, one per slot */
+	bool borrows_bufs;	  /* own_bufs belong to the peer's ring (pipe) */
+	struct kring *peer;	  /* pipe: the coupled ring of the other end; under lock */
 
 	/* The rest is under lock. */
 	pthread_mutex_t lock;
 	enum kring_state state;
 	bool extension;
 	enum ptnet_ring_fault fault;
-	uint32_t hwcur;  /* first slot not yet taken from the owner */
+	uint32_t hwcur;	 /* first slot not yet taken from the owner */
 	uint32_t hwtail; /* first slot that is not the owner's */
-	uint32_t head;   /* last accepted values of the owner's */
+	uint32_t head;	 /* last accepted values of the owner's */
 	uint32_t cur;
 	uint32_t reported_hwtail; /* hwtail in the CSB */
-	bool interrupt_owed;      /* hwtail moved since the owner was last told */
-	uint32_t crowded_head;    /* head when a sender last made way for the receiver */
+	bool interrupt_owed;	  /* hwtail moved since the owner was last told */
+	uint32_t crowded_head;	  /* head when a sender last made way for the receiver */
 	struct nm_csb_atok *atok;
 	struct ptnet_csb_ktoa *ktoa;
 	int interrupt_fd;
@@ -193,8 +193,8 @@ static inline void kring_clear_buf_changed(const struct kring *kring, uint32_t i
 					   struct netmap_slot slot)
 {
 	if ((slot.flags & NS_BUF_CHANGED) != 0)
-		__atomic_store_n(&kring->slots[index].flags,
-				 slot.flags & (uint16_t)~NS_BUF_CHANGED, __ATOMIC_RELAXED);
+		__atomic_store_n(&kring->slots[index].flags, slot.flags & (uint16_t)~NS_BUF_CHANGED,
+				 __ATOMIC_RELAXED);
 }
 
 /* The one check of a slot's buffer: index and length inside the region's pool. */

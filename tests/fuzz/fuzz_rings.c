@@ -50,7 +50,10 @@ static void require(bool condition)
 static struct region *small_region(unsigned ports)
 {
 	struct region_config config = {
-		.if_num = 4, .ring_num = 4 * ports + 1, .buf_num = ports * 4 * SLOTS + 2, .buf_size = 256,
+		.if_num = 4,
+		.ring_num = 4 * ports + 1,
+		.buf_num = ports * 4 * SLOTS + 2,
+		.buf_size = 256,
 	};
 	struct region *region;
 
@@ -80,7 +83,8 @@ static void make_ports(void)
 	for (int i = 0; i < 3; i++) {
 		region = small_region(1);
 		strcpy(config.name, names[i]);
-		require(vale_port_create(&players[numbers[i]].port, vale, &config, region, NULL) == 0);
+		require(vale_port_create(&players[numbers[i]].port, vale, &config, region, NULL) ==
+			0);
 		region_put(region);
 	}
 	region = small_region(2);
@@ -166,10 +170,9 @@ static void play(struct input *input)
 		player->atok[ring].head = take(input, 4);
 		break;
 	case 1: /* a legal step */
-		player->atok[ring].head = player->atok[ring].cur =
-			ring_advance(SLOTS, kring->hwcur,
-				     take(input, 1) % (1 + ring_distance(SLOTS, kring->hwcur,
-									 kring->hwtail)));
+		player->atok[ring].head = player->atok[ring].cur = ring_advance(
+			SLOTS, kring->hwcur,
+			take(input, 1) % (1 + ring_distance(SLOTS, kring->hwcur, kring->hwtail)));
 		break;
 	case 2:
 		slot->buf_idx = take(input, 4);
@@ -185,7 +188,8 @@ static void play(struct input *input)
 		break;
 	case 6: /* a packet: destination, source */
 		if (slot->buf_idx < kring->buf_total)
-			*(uint32_t *)(void *)(kring->buf_base + (size_t)slot->buf_idx * kring->buf_size +
+			*(uint32_t *)(void *)(kring->buf_base +
+					      (size_t)slot->buf_idx * kring->buf_size +
 					      (take(input, 1) % 14 & ~3u)) = take(input, 4);
 		break;
 	case 7:

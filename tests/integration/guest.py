@@ -255,13 +255,16 @@ class Guest:
     shared_memory   guest RAM that other processes may map (memory-backend-memfd,share=on)
     append          further words for the kernel's command line
     sessions        how many commands can run at once
+    machine         QEMU's machine type; "pc" lets devices be added to the root bus of a running guest
+    saved           a file that save() has made of a guest with the same arguments: start in its state
     """
 
     started = []  # every guest of the current test, for conftest.py to show their consoles
 
     def __init__(
-        self, name, image, qemu_args=(), memory="256M", cpus=1, shared_memory=False, append="", sessions=8
-    ):
+        self, name, image, qemu_args=(), memory="256M", cpus=1, shared_memory=False, append="", sessions=8,
+        machine="q35", saved=None,
+    ):  # fmt: skip
         self.name = name
         self.image = image
         self.qemu_args = list(qemu_args)
@@ -269,6 +272,8 @@ class Guest:
         self.cpus = cpus
         self.shared_memory = shared_memory
         self.append = append
+        self.machine = machine
+        self.saved = saved
         self.process = None
         self.sessions = [None] * sessions
         self.idle = []
@@ -280,7 +285,7 @@ class Guest:
     def command(self, ports, qmp):
         """The QEMU command line; ports and qmp are descriptors of connected sockets."""
         acc = accelerator()
-        machine = f"q35,accel={acc},usb=off,vmport=off"
+        machine = f"{self.machine},accel={acc},usb=off,vmport=off"
         memory = []
         if self.shared_memory:
             machine += ",memory-backend=ram"
@@ -302,6 +307,8 @@ class Guest:
         for number, descriptor in enumerate(ports):
             words += ["-chardev", f"socket,id=session{number},fd={descriptor}"]
             words += ["-device", f"virtserialport,chardev=session{number},name=ptnet.{number}"]
+        if self.saved:
+            words += ["-incoming", f"file:{self.saved}"]
         return words + self.qemu_args
 
     def start(self):
@@ -335,13 +342,27 @@ class Guest:
     def wait_ready(self, timeout=BOOT_TIMEOUT):
         """Wait until the guest takes commands."""
         deadline = time.monotonic() + timeout
-        for session in self.sessions:
+        for session in self.sessions if not self.saved else ():
             word, _ = session.read_line(deadline, "boot")
             assert word == "ready", f"guest-init said {word!r}"
-        self._monitor_message(deadline)  # QMP's greeting, there since QEMU's start
+        # QMP's greeting, there since QEMU's start
+        if self._monitor_message(deadline) is None:
+            self.raise_died("start")
         self.qmp("qmp_capabilities")
+        if self.saved and self.qmp("query-status")["status"] != "running":
+            self.wait_event("RESUME", timeout)
         self.idle = list(self.sessions)
         return self
+
+    def save(self, path):
+        """Write the guest's state, with no command running, to a file, and end it."""
+        assert len(self.idle) == len(self.sessions)
+        self.qmp("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        self.qmp("migrate", uri=f"file:{path}")
+        while (status := self.wait_event("MIGRATION")["data"]["status"]) != "completed":
+            if status == "failed":
+                raise self.error(GuestError, f"could not be saved: {self.qmp('query-migrate')}")
+        self.kill()
 
     def __enter__(self):
         try:

@@ -31,7 +31,8 @@ struct region *test_region(unsigned ports, unsigned rings, uint32_t slots, uint3
 
 void guest_attach(struct guest *guest, struct port *port)
 {
-	struct endpoint_csb csb = {.atok = guest->atok, .ktoa = guest->ktoa, .extension = !guest->legacy};
+	struct endpoint_csb csb = {
+		.atok = guest->atok, .ktoa = guest->ktoa, .extension = !guest->legacy};
 
 	guest->port = port;
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
@@ -86,8 +87,8 @@ uint32_t guest_available(struct guest *guest, unsigned ring)
 	uint32_t hwcur, hwtail;
 
 	ptnet_csb_read(&guest->ktoa[ring], &hwcur, &hwtail);
-	return ring_distance(guest->port->rings[ring].num_slots, guest->port->rings[ring].ring->head,
-			     hwtail);
+	return ring_distance(guest->port->rings[ring].num_slots,
+			     guest->port->rings[ring].ring->head, hwtail);
 }
 
 static char *guest_buffer(struct guest *guest, unsigned ring, const struct netmap_slot *slot)

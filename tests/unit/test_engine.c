@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -653,73 +654,111 @@ static void idle_workers_do_not_wake(void **state)
 /* ---- fairness ---- */
 
 #define BUSY_RINGS 8u
-#define BUSY_TURNS 200u
+#define BUSY_TURNS 300u
 
+/* A port whose rings always have work. */
 struct busy {
-	struct watch watch; /* always ready: runs between rounds */
-	struct guest *guest;
-	struct worker *worker;
-	unsigned turns;
-	uint64_t widest; /* difference between two rings' packets */
-	uint64_t packets;
+	struct port port;
+	struct kring *rings;
+	unsigned runs[BUSY_RINGS]; /* the worker's */
+	bool stop;
+	struct watch watch; /* always ready */
+	unsigned turns, widest;
 	int done_fd;
 };
 
-/* Keeps every ring full and compares how far they are. On the worker's thread. */
-static void busy_turn(struct watch *watch, uint32_t events)
+static struct busy *busy_of(struct port *port)
 {
-	struct busy *busy = (struct busy *)watch;
-	uint64_t least = UINT64_MAX, most = 0;
-	uint8_t frame[FRAME_SIZE] = {2};
+	return (struct busy *)((char *)port - offsetof(struct busy, port));
+}
+
+static enum port_work busy_run(struct kring *kring, unsigned budget)
+{
+	struct busy *busy = busy_of(kring->port);
+
+	(void)budget;
+	busy->runs[kring->index]++;
+	return busy->stop ? PORT_DRY : kring->index % 2 == 0 ? PORT_MORE : PORT_CROWDED;
+}
+
+static bool busy_never(struct kring *kring)
+{
+	(void)kring;
+	return false;
+}
+
+static void busy_nothing(struct port *port)
+{
+	(void)port;
+}
+
+/* Between two rounds of the worker: compares how often each ring has run. */
+static void busy_compare(struct watch *watch, uint32_t events)
+{
+	struct busy *busy = (struct busy *)((char *)watch - offsetof(struct busy, watch));
+	unsigned least = UINT_MAX, most = 0;
 	const uint64_t one = 1;
 
 	(void)events;
-	for (unsigned ring = 0; ring < BUSY_RINGS; ring++) {
-		uint64_t packets = guest_counter(busy->guest, ring, RING_PACKETS);
-
-		least = packets < least ? packets : least;
-		most = packets > most ? packets : most;
-		while (guest_available(busy->guest, ring) > 0)
-			guest_fill(busy->guest, ring, frame, sizeof(frame), BUF_SIZE);
-		guest_publish(busy->guest, ring);
-		endpoint_kick(busy->guest->port, ring);
+	for (unsigned i = 0; i < BUSY_RINGS; i++) {
+		least = busy->runs[i] < least ? busy->runs[i] : least;
+		most = busy->runs[i] > most ? busy->runs[i] : most;
 	}
 	busy->widest = most - least > busy->widest ? most - least : busy->widest;
-	busy->packets = least;
-	if (++busy->turns == BUSY_TURNS) {
-		worker_watch_del(busy->worker, watch);
-		if (write(busy->done_fd, &one, sizeof(one)) < 0)
-			abort();
-	}
+	if (++busy->turns == BUSY_TURNS && write(busy->done_fd, &one, sizeof(one)) < 0)
+		abort();
 }
 
+static void busy_stop(void *argument)
+{
+	struct busy *busy = argument;
+
+	busy->stop = true;
+	worker_watch_del(busy->port.rings[0].worker, &busy->watch);
+}
+
+/* Neither another ring nor descriptors nor calls wait for a ring that is never done. */
 static void busy_rings_take_turns(void **state)
 {
-	static struct guest guest __attribute__((aligned(64)));
+	static const struct port_ops ops = {
+		.type = "busy",
+		.run = busy_run,
+		.pending = busy_never,
+		.enable_kicks = busy_never,
+		.unpublish = busy_nothing,
+		.detach = busy_nothing,
+	};
+	static struct kring rings[BUSY_RINGS];
+	static struct busy busy;
 	struct engine *engine = engine_start(1, 0);
-	struct vale *vale = switch_create();
-	struct port *port = switch_port(vale, "vale0:a", BUSY_RINGS, 1024);
-	uint64_t done;
 
 	(void)state;
-	memset(&guest, 0, sizeof(guest));
-	engine_add_port(engine, port);
-	guest_attach(&guest, port);
-	struct busy busy = {.guest = &guest,
-			    .worker = engine_worker(engine, 0),
-			    .watch = {.fd = eventfd(1, EFD_CLOEXEC), .ready = busy_turn},
-			    .done_fd = eventfd(0, EFD_CLOEXEC)};
+	busy = (struct busy){
+		.port = {.ops = &ops, .tx_rings = BUSY_RINGS, .rings = rings},
+		.watch = {.fd = eventfd(1, EFD_CLOEXEC), .ready = busy_compare},
+		.done_fd = eventfd(0, EFD_CLOEXEC),
+	};
+	for (unsigned i = 0; i < BUSY_RINGS; i++) {
+		rings[i] = (struct kring){.port = &busy.port,
+					  .index = (uint16_t)i,
+					  .state = KRING_RUNNING,
+					  .extension = true};
+		pthread_mutex_init(&rings[i].lock, NULL);
+	}
+	engine_add_port(engine, &busy.port);
+	assert_int_equal(worker_watch_add(engine_worker(engine, 0), &busy.watch, EPOLLIN), 0);
+	for (unsigned i = 0; i < BUSY_RINGS; i++)
+		rings[i].wake(&rings[i]);
 	struct pollfd fd = {.fd = busy.done_fd, .events = POLLIN};
-	assert_int_equal(worker_watch_add(busy.worker, &busy.watch, EPOLLIN), 0);
-	/* A descriptor is served though there is always a ring with work. */
 	assert_int_equal(poll(&fd, 1, HANG_MS), 1);
-	assert_int_equal(read(busy.done_fd, &done, sizeof(done)), sizeof(done));
-	/* Between rounds each ring has had as many batches as any other. */
-	assert_true(busy.widest <= 512);
-	assert_true(busy.packets >= 1024);
-	guest_detach(&guest);
-	port_remove(engine, port);
-	assert_int_equal(vale_destroy(vale, NULL), 0);
+	worker_call(engine_worker(engine, 0), busy_stop, &busy);
+	engine_remove_port(engine, &busy.port);
+	assert_in_range(busy.widest, 0, BUSY_RINGS); /* the wakes at the start come one by one */
+	for (unsigned i = 0; i < BUSY_RINGS; i++) {
+		assert_true(busy.runs[i] >= BUSY_TURNS / 2);
+		assert_in_range(busy.runs[i], busy.runs[0] - busy.widest,
+				busy.runs[0] + busy.widest);
+	}
 	engine_destroy(engine);
 	close(busy.watch.fd);
 	close(busy.done_fd);
@@ -880,6 +919,142 @@ static void endpoints_stop_and_start_under_traffic(void **state)
 	}
 	port_remove(noisy.engine, port);
 	noisy_destroy(&noisy);
+}
+
+/* ---- a port is not freed while somebody is delivering to it ---- */
+
+struct removal {
+	struct engine *engine;
+	struct port *port;
+	_Atomic bool done;
+};
+
+static void *remove_port(void *argument)
+{
+	struct removal *removal = argument;
+
+	engine_remove_port(removal->engine, removal->port);
+	removal->done = true;
+	return NULL;
+}
+
+/* glibc: 2 while somebody waits for the lock. */
+static bool contended(pthread_mutex_t *lock)
+{
+	return __atomic_load_n(&lock->__data.__lock, __ATOMIC_RELAXED) == 2;
+}
+
+static void removal_waits_for_those_who_deliver(void **state)
+{
+	struct engine *engine = engine_start(3, 0);
+	struct vale *vale = switch_create();
+	struct port *ports[2] = {switch_port(vale, "vale0:a", 1, SLOTS),
+				 switch_port(vale, "vale0:b", 1, SLOTS)};
+	struct removal removal = {.engine = engine, .port = ports[1]};
+	struct party parties[2];
+	pthread_t thread;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		engine_add_port(engine, ports[i]);
+		party_join(&parties[i], engine, ports[i], false, false);
+	}
+	assert_ptr_not_equal(engine_worker_of(engine, ports[0]),
+			     engine_worker_of(engine, ports[1]));
+	/* A worker is about to deliver to the second port. */
+	struct kring *rx = port_rx(ports[1], 0);
+	pthread_mutex_lock(&rx->lock);
+	send_number(&parties[0], 1, 0xffffffffffff, 1);
+	while (!contended(&rx->lock))
+		sched_yield();
+	assert_int_equal(pthread_create(&thread, NULL, remove_port, &removal), 0);
+	while (vale_port(vale, 1) != NULL)
+		sched_yield();
+	/* What must not happen has some time to happen in. */
+	for (uint64_t until = now_ms() + 50; now_ms() < until; sched_yield())
+		assert_false(removal.done);
+	pthread_mutex_unlock(&rx->lock);
+	pthread_join(thread, NULL);
+	assert_int_equal(receive_number(&parties[1]), 1);
+	party_leave(&parties[1], engine);
+	port_destroy(ports[1]);
+	party_leave(&parties[0], engine);
+	port_remove(engine, ports[0]);
+	assert_int_equal(vale_destroy(vale, NULL), 0);
+	engine_destroy(engine);
+}
+
+/* ... and the CSB is not given up while somebody is using it. */
+static void *stop_port(void *argument)
+{
+	struct removal *removal = argument;
+
+	endpoint_stop(removal->port);
+	removal->done = true;
+	return NULL;
+}
+
+static void stopping_waits_for_those_who_use_the_csb(void **state)
+{
+	struct port *ports[2];
+	struct removal removal = {0};
+	struct party party;
+	pthread_t thread;
+	struct engine *engine = engine_start(1, 0);
+
+	(void)state;
+	pipe_ports(ports, SLOTS);
+	party_join(&party, engine, ports[0], false, false);
+	removal.port = ports[0];
+	for (unsigned ring = 0; ring < 2; ring++) {
+		struct kring *kring = &ports[0]->rings[ring];
+
+		removal.done = false;
+		pthread_mutex_lock(&kring->lock);
+		assert_int_equal(pthread_create(&thread, NULL, stop_port, &removal), 0);
+		while (!contended(&kring->lock) && !removal.done)
+			sched_yield();
+		assert_false(removal.done);
+		pthread_mutex_unlock(&kring->lock);
+		pthread_join(thread, NULL);
+		guest_detach(party.guest);
+		guest_attach(party.guest, ports[0]);
+	}
+	party_leave(&party, engine);
+	port_destroy(ports[0]);
+	port_destroy(ports[1]);
+	engine_destroy(engine);
+}
+
+/* Accepted and not yet passed on when the endpoint stopped: no kick will come for it. */
+static void a_start_resumes_what_a_stop_interrupted(void **state)
+{
+	struct party parties[2];
+	struct couple couple;
+
+	(void)state;
+	couple_create(&couple, ON_PIPE, 1, 0);
+	for (unsigned i = 0; i < 2; i++)
+		party_join(&parties[i], couple.engine, couple.ports[i], false, false);
+	struct kring *tx = port_tx(couple.ports[0], 0);
+	for (unsigned round = 0; round < 20; round++) {
+		uint8_t frame[FRAME_SIZE] = {0};
+
+		for (unsigned n = 0; n < 10; n++)
+			guest_fill(parties[0].guest, 0, frame, sizeof(frame), BUF_SIZE);
+		guest_publish(parties[0].guest, 0);
+		pthread_mutex_lock(&tx->lock);
+		assert_int_equal(tx->port->ops->run(tx, 1), PORT_MORE);
+		pthread_mutex_unlock(&tx->lock);
+		guest_detach(parties[0].guest);
+		guest_attach(parties[0].guest, couple.ports[0]);
+		for (unsigned n = 0; n < 10; n++)
+			receive_number(&parties[1]);
+	}
+	assert_int_equal(parties[0].kicks, 0);
+	for (unsigned i = 0; i < 2; i++)
+		party_leave(&parties[i], couple.engine);
+	couple_destroy(&couple);
 }
 
 static void pipe_ends_leave_under_traffic(void **state)
@@ -1194,6 +1369,9 @@ int main(void)
 		cmocka_unit_test(busy_rings_take_turns),
 		cmocka_unit_test(ports_come_and_go_under_traffic),
 		cmocka_unit_test(endpoints_stop_and_start_under_traffic),
+		cmocka_unit_test(removal_waits_for_those_who_deliver),
+		cmocka_unit_test(stopping_waits_for_those_who_use_the_csb),
+		cmocka_unit_test(a_start_resumes_what_a_stop_interrupted),
 		cmocka_unit_test(pipe_ends_leave_under_traffic),
 		cmocka_unit_test(pipe_ends_reopen_under_traffic),
 	};

@@ -62,8 +62,12 @@ static void default_port_region_matches_netmap(void **state)
 
 static void sizes_are_rounded_to_whole_pages(void **state)
 {
-	struct region_config config = {.if_num = 1, .if_size = 57, .ring_num = 3, .ring_size = 300,
-				       .buf_num = 5, .buf_size = 1500};
+	struct region_config config = {.if_num = 1,
+				       .if_size = 57,
+				       .ring_num = 3,
+				       .ring_size = 300,
+				       .buf_num = 5,
+				       .buf_size = 1500};
 	struct region *region;
 
 	(void)state;
@@ -82,8 +86,8 @@ static void sizes_are_rounded_to_whole_pages(void **state)
 static void out_of_range_sizes_are_refused(void **state)
 {
 	static const struct region_config bad[] = {
-		{.if_size = 55}, {.if_size = 4097}, {.ring_size = 255}, {.ring_size = 131073},
-		{.ring_num = 1}, {.buf_size = 63}, {.buf_size = 65537}, {.buf_num = 3},
+		{.if_size = 55},      {.if_size = 4097}, {.ring_size = 255},  {.ring_size = 131073},
+		{.ring_num = 1},      {.buf_size = 63},	 {.buf_size = 65537}, {.buf_num = 3},
 		{.buf_num = 1000001}, {.if_num = 10001},
 	};
 	struct region *region = NULL;

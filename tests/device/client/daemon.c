@@ -20,6 +20,7 @@
 #define TIMEOUT_S   20
 #define QUIET_MS    200
 #define MAX_THREADS 64
+#define LOG_SHOWN   6000 /* bytes */
 
 static const char *ptnetd_path(void)
 {
@@ -72,14 +73,19 @@ static void *read_log(void *argument)
 	return NULL;
 }
 
+/* The end of it; if a sanitizer had something to say, from there. */
 void daemon_print_log(struct daemon *daemon)
 {
-	size_t skip;
+	const char *from, *report;
 
 	pthread_mutex_lock(&daemon->lock);
-	skip = daemon->log_size > 6000 ? daemon->log_size - 6000 : 0;
-	fprintf(stderr, "--- end of ptnetd's log ---\n%s---\n",
-		daemon->log != NULL ? daemon->log + skip : "");
+	from = daemon->log != NULL ? daemon->log : "";
+	report = strstr(from, "Sanitizer: ");
+	if (report != NULL)
+		from = report;
+	else if (daemon->log_size > LOG_SHOWN)
+		from += daemon->log_size - LOG_SHOWN;
+	fprintf(stderr, "--- ptnetd's log ---\n%.*s\n---\n", 4 * LOG_SHOWN, from);
 	pthread_mutex_unlock(&daemon->lock);
 }
 
