@@ -115,7 +115,8 @@ static bool sender_wants_room(const struct kring *tx)
 {
 	uint32_t room = ring_distance(tx->num_slots, tx->head, tx->hwtail);
 
-	return room < tx->num_slots / 2 || tx->cur == tx->hwtail;
+	/* Drivers that wait with cur at head may wait for room for the longest packet. */
+	return room < tx->num_slots / 2 || room <= NETMAP_MAX_FRAGS || tx->cur == tx->hwtail;
 }
 
 /* A new cur may say that the sender now waits for room. */
@@ -153,9 +154,9 @@ static bool pipe_enable_kicks(struct kring *tx)
 	struct kring *rx = tx->peer;
 	bool pending;
 
+	kring_push(tx); /* what is owed */
 	if (rx == NULL)
 		return false;
-	kring_push(tx); /* what is owed */
 	pthread_mutex_lock(&rx->lock);
 	bool reader_kicks = sender_wants_room(tx) && rx->state == KRING_RUNNING;
 	kring_set_need_kick(tx, true);
