@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ptnet-bench: one way over a VALE switch and over a pipe, between two endpoints of
+ * this process through a ptnetd of its own, beside the raw limit in the same run.
+ *
+ * The endpoints are the test client of tests/device: it plays QEMU and our driver, so
+ * kicks are vfio-user messages and interrupts eventfds, as with a VM, but the guest's
+ * code runs natively. Sender and receiver have a CPU each and sleep when they have
+ * nothing to do; ptnetd gets the CPU time that they leave.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "client/daemon.h"
+#include "client/endpoint.h"
+#include "clock.h"
+#include "raw.h"
+
+#define MAX_REPEATS 15
+
+struct options {
+	double seconds;
+	unsigned repeats;
+	unsigned slots;
+	int workers;
+	int look_us;
+	bool json;
+};
+
+/* What one direction of one measurement did. */
+struct side {
+	struct ring *ring;
+	unsigned batch;
+	unsigned len;
+	_Atomic bool *stop;
+	uint64_t packets;
+	double cpu_s;
+	int result;
+};
+
+struct result {
+	double sent_pps, received_pps;
+	double sender_ns, receiver_ns, daemon_ns; /* CPU time per received packet */
+	double kicks, interrupts, wakeups;	  /* per thousand received packets */
+};
+
+struct measurement {
+	const char *name;
+	bool pipe;
+	unsigned len;
+	unsigned batch;
+	double limit;
+	struct result median;
+};
+
+static void *send_packets(void *argument)
+{
+	struct side *side = argument;
+	struct ring *ring = side->ring;
+
+	pin_to_cpu(0);
+	while (!atomic_load_explicit(side->stop, memory_order_relaxed)) {
+		uint32_t room = ring_avail(ring);
+
+		if (room == 0) {
+			if (rings_wait(&ring, 1, -1) < 0 && !atomic_load(side->stop))
+				side->result = -ETIMEDOUT;
+			continue;
+		}
+		if (room > side->batch)
+			room = side->batch;
+		for (uint32_t i = 0; i < room; i++) {
+			struct netmap_slot *slot = ring_slot(ring, i);
+
+			slot->len = (uint16_t)side->len;
+			slot->flags = 0;
+		}
+		ring_publish(ring, room);
+		side->packets += room;
+	}
+	side->cpu_s = thread_cpu_s();
+	return NULL;
+}
+
+static void *receive_packets(void *argument)
+{
+	struct side *side = argument;
+	struct ring *ring = side->ring;
+	volatile uint64_t bytes = 0;
+
+	pin_to_cpu(1);
+	while (!atomic_load_explicit(side->stop, memory_order_relaxed)) {
+		uint32_t filled = ring_avail(ring);
+		uint64_t sum = 0;
+
+		if (filled == 0) {
+			if (rings_wait(&ring, 1, -1) < 0 && !atomic_load(side->stop))
+				side->result = -ETIMEDOUT;
+			continue;
+		}
+		if (filled > side->batch)
+			filled = side->batch;
+		for (uint32_t i = 0; i < filled; i++)
+			sum += ring_slot(ring, i)->len;
+		bytes += sum;
+		ring_publish(ring, filled);
+		side->packets += filled;
+	}
+	side->cpu_s = thread_cpu_s();
+	return NULL;
+}
+
+/* Every buffer of the sender holds a frame to the receiver; nothing rewrites them. */
+static void prepare_frames(struct endpoint *sender, const struct endpoint *receiver)
+{
+	struct ring *ring = driver_tx(&sender->driver, 0);
+
+	for (uint32_t i = 0; i < ring->num_slots; i++) {
+		char *frame = ring_buf(ring, ring->slots[i].buf_idx);
+
+		memset(frame, 0, sender->driver.buf_size);
+		memcpy(frame, receiver->driver.mac, 6);
+		memcpy(frame + 6, sender->driver.mac, 6);
+		frame[12] = 0x08;
+	}
+}
+
+/* One frame from the receiver, so that the switch knows where it is. */
+static int introduce(struct endpoint *receiver, struct endpoint *sender)
+{
+	struct ring *tx = driver_tx(&receiver->driver, 0);
+	struct ring *rx = driver_rx(&sender->driver, 0);
+	struct netmap_slot *slot = ring_slot(tx, 0);
+	char *frame = ring_buf(tx, slot->buf_idx);
+
+	memset(frame, 0, 60);
+	memcpy(frame, sender->driver.mac, 6);
+	memcpy(frame + 6, receiver->driver.mac, 6);
+	slot->len = 60;
+	slot->flags = 0;
+	ring_publish(tx, 1);
+	while (ring_avail(rx) == 0)
+		if (rings_wait(&rx, 1, -1) < 0)
+			return -ETIMEDOUT;
+	ring_publish(rx, 1);
+	return 0;
+}
+
+static uint64_t worker_wakeups(struct daemon *daemon)
+{
+	json_t *answer = daemon_request(daemon, "workers", NULL);
+	json_t *list = json_is_object(answer) ? json_object_get(answer, "workers") : answer;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		sum += (uint64_t)json_integer_value(
+			json_object_get(json_array_get(list, i), "wakeups"));
+	json_decref(answer);
+	return sum;
+}
+
+static int run_once(struct daemon *daemon, const struct measurement *what,
+		    const struct options *options, struct result *result)
+{
+	const char *names[2] = {what->pipe ? "bench{1" : "vale0:tx",
+				what->pipe ? "bench}1" : "vale0:rx"};
+	struct endpoint ends[2];
+	struct port_paths paths[2];
+	_Atomic bool stop = false;
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++) {
+		if (daemon_port_paths(daemon, names[i], &paths[i]) < 0)
+			return -1;
+		if (endpoint_attach(&ends[i], &paths[i], MANNER_OURS) < 0) {
+			fprintf(stderr, "ptnet-bench: %s: %s\n", names[i],
+				ends[i].guest.error_text);
+			return -1;
+		}
+		endpoint_set_policy(&ends[i], KICK_NEEDED, WAIT_SLEEP);
+	}
+	prepare_frames(&ends[0], &ends[1]);
+	if (introduce(&ends[1], &ends[0]) < 0) {
+		fprintf(stderr, "ptnet-bench: %s: the first frame did not arrive\n", names[1]);
+		return -1;
+	}
+	struct side sides[2] = {
+		{.ring = driver_tx(&ends[0].driver, 0),
+		 .batch = what->batch,
+		 .len = what->len,
+		 .stop = &stop},
+		{.ring = driver_rx(&ends[1].driver, 0),
+		 .batch = what->batch,
+		 .len = what->len,
+		 .stop = &stop},
+	};
+	uint64_t daemon_cpu = daemon_cpu_ns(daemon), wakeups = worker_wakeups(daemon);
+	uint64_t kicks = sides[0].ring->kicks + sides[1].ring->kicks;
+	int64_t interrupts = daemon_port_counter(daemon, names[0], "interrupts_sent") +
+			     daemon_port_counter(daemon, names[1], "interrupts_sent");
+	double started = now_s();
+	if (pthread_create(&threads[1], NULL, receive_packets, &sides[1]) != 0 ||
+	    pthread_create(&threads[0], NULL, send_packets, &sides[0]) != 0)
+		abort();
+	sleep_s(options->seconds);
+	double took = now_s() - started;
+	uint64_t sent = sides[0].packets, received = sides[1].packets;
+	daemon_cpu = daemon_cpu_ns(daemon) - daemon_cpu;
+	wakeups = worker_wakeups(daemon) - wakeups;
+	interrupts = daemon_port_counter(daemon, names[0], "interrupts_sent") +
+		     daemon_port_counter(daemon, names[1], "interrupts_sent") - interrupts;
+	/* The receiver first: the sender's packets wake it a last time, and it frees the sender. */
+	atomic_store(&stop, true);
+	uint64_t one = 1;
+	for (int i = 0; i < 2; i++)
+		if (write(sides[i].ring->interrupt, &one, sizeof(one)) < 0)
+			perror("ptnet-bench: waking an endpoint");
+	pthread_join(threads[1], NULL);
+	pthread_join(threads[0], NULL);
+	kicks = sides[0].ring->kicks + sides[1].ring->kicks - kicks;
+	endpoint_detach(&ends[0]);
+	endpoint_detach(&ends[1]);
+	if (sides[0].result < 0 || sides[1].result < 0 || received == 0) {
+		fprintf(stderr, "ptnet-bench: %s: packets stopped\n", what->name);
+		return -1;
+	}
+	double packets = (double)received;
+	*result = (struct result){
+		.sent_pps = (double)sent / took,
+		.received_pps = packets / took,
+		.sender_ns = sides[0].cpu_s * 1e9 / packets,
+		.receiver_ns = sides[1].cpu_s * 1e9 / packets,
+		.daemon_ns = (double)daemon_cpu / packets,
+		.kicks = (double)kicks * 1000 / packets,
+		.interrupts = (double)interrupts * 1000 / packets,
+		.wakeups = (double)wakeups * 1000 / packets,
+	};
+	return 0;
+}
+
+static int by_received(const void *a, const void *b)
+{
+	double left = ((const struct result *)a)->received_pps;
+	double right = ((const struct result *)b)->received_pps;
+
+	return (left > right) - (left < right);
+}
+
+static int measure(struct daemon *daemon, struct measurement *what, const struct options *options)
+{
+	struct result results[MAX_REPEATS];
+
+	for (unsigned i = 0; i < options->repeats; i++)
+		if (run_once(daemon, what, options, &results[i]) < 0)
+			return -1;
+	qsort(results, options->repeats, sizeof(results[0]), by_received);
+	what->median = results[options->repeats / 2];
+	return 0;
+}
+
+static void print_header(const struct options *options)
+{
+	printf("Median of %u runs of %.1f s, rings of %u slots; received packets per second.\n\n",
+	       options->repeats, options->seconds, options->slots);
+	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "limit", "received", "sent", "of the",
+	       "CPU ns per packet", "per 1000 packets");
+	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "Mpps", "Mpps", "Mpps", "limit",
+	       "sender receiver ptnetd", "kicks interrupts wake-ups");
+}
+
+static void print_measurement(const struct measurement *m)
+{
+	const struct result *r = &m->median;
+
+	printf("%-26s %8.1f %8.2f %8.2f %5.0f%%   %6.1f %8.1f %6.1f     %5.2f %10.2f %8.2f\n",
+	       m->name, m->limit / 1e6, r->received_pps / 1e6, r->sent_pps / 1e6,
+	       100 * r->received_pps / m->limit, r->sender_ns, r->receiver_ns, r->daemon_ns,
+	       r->kicks, r->interrupts, r->wakeups);
+	fflush(stdout);
+}
+
+static json_t *measurement_json(const struct measurement *m)
+{
+	const struct result *r = &m->median;
+
+	return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+			 m->name, "bytes", (int)m->len, "batch", (int)m->batch, "limit_pps",
+			 m->limit, "received_pps", r->received_pps, "sent_pps", r->sent_pps,
+			 "sender_cpu_ns", r->sender_ns, "receiver_cpu_ns", r->receiver_ns,
+			 "ptnetd_cpu_ns", r->daemon_ns, "kicks_per_1000", r->kicks,
+			 "interrupts_per_1000", r->interrupts, "wakeups_per_1000", r->wakeups);
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: ptnet-bench [--seconds S] [--repeats N] [--slots N] [--workers N] [--look "
+	      "US]\n"
+	      "                   [--daemon PTNETD] [--json]\n\n"
+	      "Packets per second one way over a VALE switch and over a pipe, beside the raw limit "
+	      "of\n"
+	      "this machine in the same run. Run it on an otherwise idle machine with two CPUs.\n\n"
+	      "  --seconds S   of each run (default 2)\n"
+	      "  --repeats N   runs of each, of which the median counts (default 5, at most 15)\n"
+	      "  --slots N     per ring (default 1024)\n"
+	      "  --workers N   of ptnetd (default: as ptnetd decides)\n"
+	      "  --look US     ptnetd's look_max_us (default: ptnetd's)\n"
+	      "  --daemon F    the ptnetd to measure\n"
+	      "  --json        print JSON instead of the table\n",
+	      out);
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{"seconds", required_argument, NULL, 's'},
+		{"repeats", required_argument, NULL, 'r'},
+		{"slots", required_argument, NULL, 'n'},
+		{"workers", required_argument, NULL, 'w'},
+		{"look", required_argument, NULL, 'l'},
+		{"daemon", required_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			options->seconds = atof(optarg);
+			break;
+		case 'r':
+			options->repeats = (unsigned)atoi(optarg);
+			break;
+		case 'n':
+			options->slots = (unsigned)atoi(optarg);
+			break;
+		case 'w':
+			options->workers = atoi(optarg);
+			break;
+		case 'l':
+			options->look_us = atoi(optarg);
+			break;
+		case 'd':
+			setenv("PTNETD", optarg, 1);
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			return -1;
+		}
+	}
+	if (optind != argc || options->repeats < 1 || options->repeats > MAX_REPEATS ||
+	    !(options->seconds >= 0.05 && options->seconds <= 60))
+		return -1;
+	return 0;
+}
+
+static int start_daemon(struct daemon *daemon, const struct options *options)
+{
+	char config[1024], look[64] = "";
+
+	if (options->look_us >= 0)
+		snprintf(look, sizeof(look), ", \"look_max_us\": %d", options->look_us);
+	snprintf(config, sizeof(config),
+		 "{\"engine\": {\"workers\": %d%s}, \"ports\": [{\"name\": \"vale0:tx\", "
+		 "\"slots\": %u}, "
+		 "{\"name\": \"vale0:rx\", \"slots\": %u}], \"pipes\": [{\"name\": \"bench{1\", "
+		 "\"slots\": %u}]}",
+		 options->workers, look, options->slots, options->slots, options->slots);
+	return daemon_start(daemon, config);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.seconds = 2, .repeats = 5, .slots = 1024, .look_us = -1};
+	struct measurement all[] = {
+		{.name = "VALE, 60 bytes", .len = 60, .batch = 256},
+		{.name = "VALE, 60 bytes, batch 64", .len = 60, .batch = 64},
+		{.name = "VALE, 1514 bytes", .len = 1514, .batch = 256},
+		{.name = "pipe, 60 bytes", .pipe = true, .len = 60, .batch = 256},
+		{.name = "pipe, 60 bytes, batch 64", .pipe = true, .len = 60, .batch = 64},
+	};
+	struct daemon daemon;
+	json_t *list = json_array();
+	int result = 0;
+
+	if (parse_options(argc, argv, &options) < 0) {
+		usage(stderr);
+		return 2;
+	}
+	if (start_daemon(&daemon, &options) < 0)
+		return 1;
+	if (!options.json)
+		print_header(&options);
+	for (size_t i = 0; result == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
+		all[i].limit = raw_rate(options.slots, all[i].batch, all[i].pipe ? 0 : all[i].len,
+					options.seconds);
+		result = measure(&daemon, &all[i], &options);
+		if (result == 0 && !options.json)
+			print_measurement(&all[i]);
+		if (result == 0)
+			json_array_append_new(list, measurement_json(&all[i]));
+	}
+	if (options.json) {
+		json_dumpf(list, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(list);
+	if (daemon_stop(&daemon) < 0)
+		result = -1;
+	return result == 0 ? 0 : 1;
+}
