@@ -592,11 +592,26 @@ static void an_unheard_wish_for_room_is_found(void **state)
 
 /* ---- idle workers sleep ---- */
 
+struct place {
+	struct kring *tx;
+	bool nowhere;
+};
+
 static void place_of(void *argument)
 {
-	struct intervention *intervention = argument;
+	struct place *place = argument;
 
-	intervention->waiting_for_recheck = intervention->tx->sched_place != SCHED_NOWHERE;
+	place->nowhere = place->tx->sched_place == SCHED_NOWHERE;
+}
+
+/* Returns when the ring's worker will not touch it unless it is woken. */
+static void await_idle(struct kring *tx)
+{
+	struct place place = {.tx = tx};
+
+	do
+		worker_call(tx->worker, place_of, &place);
+	while (!place.nowhere);
 }
 
 static uint64_t all_wakeups(struct engine *engine)
@@ -630,13 +645,8 @@ static void idle_workers_do_not_wake(void **state)
 			send_number(&parties[0], n, 0x020000000002, 0x020000000001);
 			assert_int_equal(receive_number(&parties[1]), n);
 		}
-		for (unsigned i = 0; i < 2; i++) {
-			struct intervention place = {.tx = port_tx(couple.ports[i], 0)};
-
-			do
-				worker_call(place.tx->worker, place_of, &place);
-			while (place.waiting_for_recheck);
-		}
+		for (unsigned i = 0; i < 2; i++)
+			await_idle(port_tx(couple.ports[i], 0));
 		engine_synchronize(couple.engine);
 		uint64_t before = all_wakeups(couple.engine), calls = 0;
 		uint64_t until = now_ms() + 100;
@@ -1040,6 +1050,7 @@ static void a_start_resumes_what_a_stop_interrupted(void **state)
 	for (unsigned round = 0; round < 20; round++) {
 		uint8_t frame[FRAME_SIZE] = {0};
 
+		await_idle(tx);
 		for (unsigned n = 0; n < 10; n++)
 			guest_fill(parties[0].guest, 0, frame, sizeof(frame), BUF_SIZE);
 		guest_publish(parties[0].guest, 0);
