@@ -37,6 +37,9 @@ void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint
 
 uint64_t monotonic_ns(void);
 
+/* $PTNET_TEST_SCALE: by how much slow builds divide the numbers of what is repeated; else 1. */
+unsigned test_scale(void);
+
 /*
  * Evaluates the condition again and again until it holds; fails the test after 20
  * seconds. For what only can be looked at, like shared memory and counters.

@@ -3,17 +3,15 @@
  * Ten million packets over each type of port, every one checked: one to four ring
  * pairs of different sizes, the three manners of drivers on either side, and on
  * both sides kicks when asked for or always, sleeping on interrupts or polling.
- * $PTNET_TRAFFIC_PACKETS is another number of packets, for slow builds.
  */
 #include "client/traffic.h"
 #include "device_test.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_PACKETS 10000000u
-#define MAX_RINGS	4
+#define PACKETS	  10000000u
+#define MAX_RINGS 4
 /* Of kicks and waiting, of sender and reader. */
 #define POLICIES     (NUM_KICK_POLICIES * NUM_WAIT_POLICIES * NUM_KICK_POLICIES * NUM_WAIT_POLICIES)
 #define COMBINATIONS (MAX_RINGS * NUM_MANNERS * POLICIES)
@@ -40,15 +38,12 @@ static struct daemon ptnetd;
 static struct daemon_usage usage;
 static struct endpoint from, to;
 static struct traffic traffic;
-static uint64_t packets_per_type = DEFAULT_PACKETS;
+static uint64_t packets_per_type;
 
 static int start(void **state)
 {
-	const char *fewer = getenv("PTNET_TRAFFIC_PACKETS");
-
 	(void)state;
-	if (fewer != NULL)
-		packets_per_type = strtoull(fewer, NULL, 10);
+	packets_per_type = PACKETS / test_scale();
 	guest_init(&from.guest);
 	guest_init(&to.guest);
 	if (daemon_start(&ptnetd, configuration) < 0)

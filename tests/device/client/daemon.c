@@ -21,6 +21,7 @@
 #define QUIET_MS    200
 #define MAX_THREADS 64
 #define LOG_SHOWN   6000 /* bytes */
+#define TEBIBYTE_KB (1ull << 30)
 
 static const char *ptnetd_path(void)
 {
@@ -253,6 +254,8 @@ int daemon_stop(struct daemon *daemon)
 {
 	int status = 0, result;
 
+	if (daemon->pid <= 0)
+		return -1; /* it was never started */
 	if (daemon->control >= 0)
 		close(daemon->control);
 	kill(daemon->pid, SIGTERM);
@@ -503,6 +506,11 @@ uint64_t daemon_memory_kb(const struct daemon *daemon, const char *field)
 	return read_field(path, field);
 }
 
+bool daemon_is_sanitized(const struct daemon *daemon)
+{
+	return daemon_memory_kb(daemon, "VmSize") > TEBIBYTE_KB;
+}
+
 uint64_t daemon_cpu_ns(const struct daemon *daemon)
 {
 	struct timespec used;
@@ -534,6 +542,7 @@ static void read_thread(const struct daemon *daemon, const char *tid, struct dae
 unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threads,
 			unsigned capacity)
 {
+	bool sanitized = daemon_is_sanitized(daemon);
 	struct dirent *entry;
 	unsigned count = 0;
 	char path[64];
@@ -541,12 +550,15 @@ unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threa
 
 	snprintf(path, sizeof(path), "/proc/%d/task", daemon->pid);
 	directory = opendir(path);
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+	while (directory != NULL && count < capacity && (entry = readdir(directory)) != NULL) {
+		struct daemon_thread *thread = &threads[count];
+
 		if (entry->d_name[0] == '.')
 			continue;
-		if (count < capacity)
-			read_thread(daemon, entry->d_name, &threads[count]);
-		count++;
+		read_thread(daemon, entry->d_name, thread);
+		if (!sanitized || thread->tid == daemon->pid ||
+		    strncmp(thread->name, "worker", 6) == 0)
+			count++;
 	}
 	if (directory != NULL)
 		closedir(directory);
@@ -559,7 +571,7 @@ static uint64_t all_switches(const struct daemon *daemon)
 	unsigned count = daemon_threads(daemon, threads, MAX_THREADS);
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < count && i < MAX_THREADS; i++)
+	for (unsigned i = 0; i < count; i++)
 		sum += threads[i].voluntary;
 	return sum;
 }

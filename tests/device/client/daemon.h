@@ -67,6 +67,8 @@ int64_t daemon_attachment_counter(struct daemon *daemon, const char *port, const
 /* From /proc. */
 unsigned daemon_num_fds(const struct daemon *daemon);
 uint64_t daemon_memory_kb(const struct daemon *daemon, const char *field); /* "VmRSS", "RssAnon" */
+/* Built with a sanitizer: memory grows by its rules, and it may have a thread of its own. */
+bool daemon_is_sanitized(const struct daemon *daemon);
 /* CPU time of all its threads so far. */
 uint64_t daemon_cpu_ns(const struct daemon *daemon);
 
@@ -75,7 +77,7 @@ struct daemon_thread {
 	char name[16];
 	uint64_t voluntary, involuntary; /* context switches */
 };
-/* Fills at most @capacity, returns how many there are. */
+/* Fills at most @capacity, returns how many there are; a sanitizer's own is left out. */
 unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threads,
 			unsigned capacity);
 /* Waits until no thread of the daemon has been woken for 200 ms. 0, or -1 after 20 s. */

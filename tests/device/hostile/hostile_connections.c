@@ -2,18 +2,9 @@
 /* Coming and going. */
 #include "hostile.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #define RECONNECTS 10000
-
-/* $PTNET_RECONNECTS is another number, for slow builds. */
-static unsigned reconnects(void)
-{
-	const char *fewer = getenv("PTNET_RECONNECTS");
-
-	return fewer != NULL ? (unsigned)strtoul(fewer, NULL, 10) : RECONNECTS;
-}
 
 static void connect_and_go(const char *path, bool talk)
 {
@@ -42,7 +33,7 @@ static void attach_and_die(enum manner manner)
 
 static void ten_thousand_reconnects(void)
 {
-	unsigned count = reconnects();
+	unsigned count = RECONNECTS / test_scale();
 
 	for (unsigned i = 0; i < count; i++) {
 		switch (i % 10) {
