@@ -113,7 +113,7 @@ static int command_version(struct vfio_user_server *server, struct vfio_user_mes
 		return -EINVAL;
 	if (version.minor > VFIO_USER_MINOR)
 		version.minor = VFIO_USER_MINOR;
-	/* Must stay shorter than QEMU's own (208 bytes): it has no room for a longer reply. */
+	/* Must stay shorter than QEMU's own (198 bytes): it has no room for a longer reply. */
 	length = snprintf(ours, sizeof(ours),
 			  "{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%d,"
 			  "\"pgsizes\":4096,\"max_dma_maps\":%d,\"write_multiple\":true}}",
