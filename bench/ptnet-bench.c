@@ -41,7 +41,7 @@ struct side {
 	unsigned batch;
 	unsigned len;
 	_Atomic bool *stop;
-	uint64_t packets;
+	uint64_t packets, bytes;
 	double cpu_s;
 	int result;
 };
@@ -94,7 +94,6 @@ static void *receive_packets(void *argument)
 {
 	struct side *side = argument;
 	struct ring *ring = side->ring;
-	volatile uint64_t bytes = 0;
 
 	pin_to_cpu(1);
 	while (!atomic_load_explicit(side->stop, memory_order_relaxed)) {
@@ -110,7 +109,7 @@ static void *receive_packets(void *argument)
 			filled = side->batch;
 		for (uint32_t i = 0; i < filled; i++)
 			sum += ring_slot(ring, i)->len;
-		bytes += sum;
+		side->bytes += sum;
 		ring_publish(ring, filled);
 		side->packets += filled;
 	}

@@ -17,6 +17,7 @@ struct raw {
 	unsigned slots, batch, copy;
 	struct netmap_slot *ring;
 	char *from, *to;
+	uint64_t bytes; /* the consumer's */
 	_Atomic uint64_t produced __attribute__((aligned(128)));
 	_Atomic uint64_t consumed __attribute__((aligned(128)));
 	_Atomic bool stop __attribute__((aligned(128)));
@@ -49,7 +50,6 @@ static void *consume(void *argument)
 {
 	struct raw *raw = argument;
 	uint64_t tail = 0;
-	volatile uint64_t sum = 0;
 
 	pin_to_cpu(1);
 	while (!atomic_load_explicit(&raw->stop, memory_order_relaxed)) {
@@ -68,7 +68,7 @@ static void *consume(void *argument)
 				memcpy(raw->to + (size_t)slot->buf_idx * BUF_SIZE,
 				       raw->from + (size_t)slot->buf_idx * BUF_SIZE, raw->copy);
 		}
-		sum += seen;
+		raw->bytes += seen;
 		atomic_store_explicit(&raw->consumed, tail, memory_order_release);
 	}
 	return NULL;

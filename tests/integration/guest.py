@@ -354,6 +354,15 @@ class Guest:
         self.idle = list(self.sessions)
         return self
 
+    def wait_restarted(self, timeout=BOOT_TIMEOUT):
+        """Wait until the guest takes commands again after a reset; what ran in it before is forgotten."""
+        self.wait_event("RESET", timeout)
+        deadline = time.monotonic() + timeout
+        for session in self.sessions:
+            while session.read_line(deadline, "boot")[:1] != ["ready"]:
+                pass
+        self.idle = list(self.sessions)
+
     def save(self, path):
         """Write the guest's state, with no command running, to a file, and end it."""
         assert len(self.idle) == len(self.sessions)

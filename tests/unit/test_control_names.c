@@ -16,19 +16,10 @@
 
 static void switches(void **state)
 {
-	static const char *const good[] = {"vale", "vale0", "vale_A1",
-					   "vale"
-					   "0123456789A"};
-	static const char *const bad[] = {"",
-					  "val",
-					  "Vale0",
-					  "vale0:",
-					  "vale-0",
-					  "vale.0",
-					  "vale 0",
-					  "vale\xc3\xa4",
-					  "vale"
-					  "0123456789AB"};
+	static const char *const good[] = {"vale", "vale0", "vale_A1", "vale0123456789A"};
+	static const char *const bad[] = {"",	    "val",	    "Vale0",
+					  "vale0:", "vale-0",	    "vale.0",
+					  "vale 0", "vale\xc3\xa4", "vale0123456789AB"};
 	struct error error;
 
 	(void)state;
