@@ -22,7 +22,7 @@
 #include "random.h"
 #include "watched_memory.h"
 
-#define SLOTS	 64u
+#define SLOTS	 256u /* half of it is more than the longest packet */
 #define BUF_SIZE 2048u
 
 struct ends {
