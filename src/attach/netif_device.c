@@ -166,6 +166,7 @@ static int start(struct netif_device *device)
 	}
 	if (result < 0)
 		return result;
+	device->lost = false;
 	endpoint_start(port, &csb);
 	device->started = true;
 	return 0;
@@ -613,10 +614,13 @@ void netif_device_csb_lost(struct netif_device *device)
 		return;
 	if (!csb_map_lost(&device->gh) && !csb_map_lost(&device->hg))
 		return; /* unmapped meanwhile */
-	vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB_LOST);
-	log_limited(&port->log_limit, LOG_LEVEL_WARNING,
-		    "port %s: the memory of the guest's CSB went away: its file was truncated; "
-		    "the rings stop until the guest opens them again",
-		    port->name);
+	if (!device->lost) {
+		vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB_LOST);
+		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+			    "port %s: the memory of the guest's CSB went away: its file was "
+			    "truncated; the rings stop until the guest opens them again",
+			    port->name);
+	}
+	device->lost = true;
 	endpoint_fault(port, PTNET_FAULT_CSB);
 }

@@ -52,6 +52,7 @@ struct netif_device {
 	struct dma_table dma;
 	struct csb_map gh, hg; /* mapped while started and not in the region */
 	int lost_eventfd;      /* written when the CSB's memory went away */
+	bool lost; /* it did, and was reported: both arrays may go, one after the other */
 };
 
 /* @port and @counters must outlive it. Negative errno if there is no eventfd left. */

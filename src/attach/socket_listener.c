@@ -128,7 +128,7 @@ int socket_listener_open(struct socket_listener *listener, struct event_base *ba
 				 "%s is too long for a socket: at most %zu "
 				 "characters",
 				 path, sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	result = remove_stale(&address, error);
 	if (result == 0)
 		result = bind_and_listen(listener, &address, access, error);
