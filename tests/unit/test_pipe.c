@@ -517,7 +517,7 @@ static void a_bad_sender_stops_its_own_ring(void **state)
 	capture_stderr(&capture);
 	run(&ends, 0);
 	release_stderr(&capture, text, sizeof(text));
-	assert_non_null(strstr(text, "port link{1: TX ring 0 stopped: bad_head 64"));
+	assert_non_null(strstr(text, "port link{1: TX ring 0 stopped: bad_head 256"));
 	expect(&ends, 1, 1); /* the reader keeps what it has */
 	assert_int_equal(port_rx(ends.ports[1], 0)->state, KRING_RUNNING);
 	publish(&ends, 1, 2);
@@ -732,7 +732,7 @@ static void names_and_errors(void **state)
 	snprintf(config.name, sizeof(config.name), "a{b{1");
 	config.rings = 1;
 	struct region_config tight = {
-		.if_num = 4, .ring_num = 3, .ring_size = 4096, .buf_num = 1000, .buf_size = 256};
+		.if_num = 4, .ring_num = 3, .ring_size = 8192, .buf_num = 1000, .buf_size = 256};
 	struct region *small;
 	assert_int_equal(region_create(&small, &tight, &error), 0);
 	while (region_rings_free(small) > 3)
