@@ -10,6 +10,7 @@
  * event (ifup, ifdown, bind, unbind, suspend, resume, loss of the region, removal)
  * merely changes the record and calls it.
  */
+#include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/slab.h>
 
@@ -117,6 +118,46 @@ static void ptnet_port_stop_rings(struct ptnet_port *port)
 		ptnet_ring_leave(ring);
 }
 
+/* Have all rings been consumed by the host as far as they were published? */
+static bool ptnet_port_is_drained(struct ptnet_port *port)
+{
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+
+	for_each_ring (port, dir, i, ring) {
+		if (!ptnet_ring_refresh(ring) && ring->hwcur != ring->head)
+			return false;
+	}
+	return true;
+}
+
+#define PTNET_DRAIN_ROUNDS 100
+#define PTNET_DRAIN_US	   100
+
+/*
+ * DELETE stops the host in its tracks. Before, it gets a moment to send what a
+ * program published just before it ended, and to take back what it released: frames
+ * are not lost at an exit, nor received twice. A pipe that nobody reads does
+ * not drain; hence the limit of some ten milliseconds. The rings are OFF.
+ */
+static void ptnet_port_drain(struct ptnet_port *port)
+{
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i, round;
+
+	if (ptnet_port_is_drained(port))
+		return;
+	/* Kicks were perhaps not wanted, as the host saw no hurry. */
+	for_each_ring (port, dir, i, ring) {
+		if (ring->hwcur != ring->head)
+			ptnet_ring_kick(ring);
+	}
+	for (round = 0; round < PTNET_DRAIN_ROUNDS && !ptnet_port_is_drained(port); round++)
+		usleep_range(PTNET_DRAIN_US, 2 * PTNET_DRAIN_US);
+}
+
 static bool ptnet_port_has_fault(const struct ptnet_port *port)
 {
 	enum ptnet_ring_dir dir;
@@ -144,6 +185,8 @@ int ptnet_port_update(struct ptnet_port *port)
 	if (!ptnet_port_has_user(port)) {
 		if (port->active) {
 			ptnet_port_stop_rings(port);
+			if (!port->gone)
+				ptnet_port_drain(port);
 			ptnet_port_deactivate(port);
 		}
 		return 0;

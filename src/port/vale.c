@@ -111,7 +111,8 @@ unsigned vale_macs(struct vale *vale, struct vale_mac *macs, unsigned capacity)
 
 static bool vale_pending(struct kring *tx)
 {
-	return kring_peek_head(tx) != tx->hwcur;
+	/* cur too: a bad one is to be found even while kicks are suppressed. */
+	return kring_peek_head(tx) != tx->hwcur || PTNET_LOAD_RELAXED(&tx->atok->cur) != tx->cur;
 }
 
 static bool vale_enable_kicks(struct kring *tx)

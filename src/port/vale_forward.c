@@ -150,7 +150,8 @@ static void classify(struct kring *tx, struct vale *vale, unsigned source, struc
 	batch->crowded = false;
 	batch->flood = (struct list){FRAME_NONE, FRAME_NONE};
 	memset(batch->unicast, 0xff, sizeof(batch->unicast));
-	for (uint16_t i = 0; i < batch->num_frames; i++) {
+	for (unsigned number = 0; number < batch->num_frames; number++) {
+		uint16_t i = (uint16_t)number;
 		uint8_t header[2 * ETHER_ADDRESS];
 
 		/* The one read of the addresses: the sender may change them meanwhile. */

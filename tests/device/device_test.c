@@ -5,6 +5,32 @@
 #include <stdlib.h>
 #include <time.h>
 
+static CMFixtureFunction start_tests;
+static bool started;
+
+static int start_and_note(void **state)
+{
+	int result = start_tests(state);
+
+	started = result == 0;
+	return result;
+}
+
+int run_device_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+		     CMFixtureFunction start, CMUnitTestFunction end)
+{
+	const struct CMUnitTest last = {.name = "the daemon is as it was, and ends",
+					.test_func = end};
+	int failed;
+
+	start_tests = start;
+	failed = _cmocka_run_group_tests(name, tests, count, start_and_note, NULL);
+	if (!started)
+		return 1;
+	failed += _cmocka_run_group_tests(name, &last, 1, NULL, NULL);
+	return failed != 0;
+}
+
 uint64_t monotonic_ns(void)
 {
 	struct timespec now;

@@ -284,14 +284,14 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
+static void stop(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NUM_BACKGROUND; i++)
 		end_background(&background[i]);
 	sink_end();
 	assert_usage(&ptnetd, &usage, 4096);
-	return daemon_stop(&ptnetd);
+	assert_int_equal(daemon_stop(&ptnetd), 0);
 }
 
 static int64_t counter_of(const struct attack *attack)
@@ -363,5 +363,5 @@ int main(int argc, char **argv)
 							     .initial_state = (void *)attack};
 		}
 	}
-	return _cmocka_run_group_tests("hostile", tests, count, start, stop);
+	return run_device_tests("hostile", tests, count, start, stop);
 }

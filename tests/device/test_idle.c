@@ -78,13 +78,13 @@ static int start(void **state)
 	return result;
 }
 
-static int stop(void **state)
+static void stop(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ENDPOINTS; i++)
 		endpoint_kill(&endpoints[i]);
 	assert_usage(&ptnetd, &usage, 8192);
-	return daemon_stop(&ptnetd);
+	assert_int_equal(daemon_stop(&ptnetd), 0);
 }
 
 static void attach_all(void)
@@ -227,5 +227,5 @@ int main(void)
 		cmocka_unit_test(two_hundred_idle_endpoints),
 	};
 
-	return cmocka_run_group_tests_name("idle", tests, start, stop);
+	return run_device_tests("idle", tests, sizeof(tests) / sizeof(tests[0]), start, stop);
 }

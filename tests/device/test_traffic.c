@@ -52,11 +52,11 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
+static void stop(void **state)
 {
 	(void)state;
 	assert_usage(&ptnetd, &usage, 2048);
-	return daemon_stop(&ptnetd);
+	assert_int_equal(daemon_stop(&ptnetd), 0);
 }
 
 static int end_guests(void **state)
@@ -207,5 +207,5 @@ int main(void)
 		cmocka_unit_test_teardown(ten_million_over_a_pipe, end_guests),
 	};
 
-	return cmocka_run_group_tests_name("traffic", tests, start, stop);
+	return run_device_tests("traffic", tests, sizeof(tests) / sizeof(tests[0]), start, stop);
 }
