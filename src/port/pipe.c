@@ -44,11 +44,10 @@ static inline void slot_pass(struct kring *from, struct kring *to, uint32_t inde
 	kring_clear_buf_changed(from, index, slot);
 }
 
-/* rx's lock held. True if the reader's ring runs and gave nothing bad. */
+/* rx's lock held. What a reader released before it left comes back too. */
 static void take_back(struct kring *tx, struct kring *rx)
 {
-	if (!kring_pull(rx))
-		return;
+	(void)kring_pull(rx); /* if not: up to the last head that was good */
 	for (uint32_t index = rx->hwcur; index != rx->head; index = ring_next(rx->num_slots, index))
 		slot_pass(rx, tx, index);
 	rx->hwcur = rx->head;

@@ -605,6 +605,28 @@ static void a_closed_end_resumes_where_it_was(void **state)
 	ends_destroy(&ends);
 }
 
+/* It released in silence, for the sender had room enough, and then left. */
+static void what_a_reader_released_before_it_left_comes_back(void **state)
+{
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	for (unsigned n = 0; n < 20; n++)
+		publish(&ends, 0, n);
+	run(&ends, 0);
+	for (unsigned n = 0; n < 15; n++)
+		expect(&ends, 1, n);
+	end_close(&ends, 1);
+	run(&ends, 0);
+	assert_int_equal(SLOTS - 1 - room(&ends, 0), 5);
+	end_open(&ends, 1);
+	for (unsigned n = 15; n < 20; n++) /* and what it read does not come again */
+		expect(&ends, 1, n);
+	assert_int_equal(waiting(&ends, 1), 0);
+	ends_destroy(&ends);
+}
+
 /* What the guest published and the daemon had not seen is given up; its slots are not lost. */
 static void unseen_packets_of_a_closed_end_are_given_up(void **state)
 {
@@ -1073,6 +1095,7 @@ int main(void)
 		cmocka_unit_test(slots_are_read_once),
 #endif
 		cmocka_unit_test(a_closed_end_resumes_where_it_was),
+		cmocka_unit_test(what_a_reader_released_before_it_left_comes_back),
 		cmocka_unit_test(unseen_packets_of_a_closed_end_are_given_up),
 		cmocka_unit_test(both_closed_makes_a_fresh_pipe),
 		cmocka_unit_test(an_end_survives_the_other),
