@@ -14,6 +14,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -23,6 +25,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -1299,6 +1304,37 @@ static void configurations_are_checked(void **state)
 	engine_destroy(engine);
 }
 
+/* In a child, whose kernel seems to be older than Linux 5.11. */
+static void old_kernels_are_refused(void **state)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_epoll_pwait2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = 4, .filter = filter};
+	int status;
+
+	(void)state;
+	pid_t child = fork();
+	if (child == 0) {
+		struct engine_config config = {.workers = 1};
+		struct error error = {0};
+		struct engine *engine;
+
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+			_exit(2);
+		_exit(engine_create(&engine, &config, &error) == -ENOSYS &&
+				      strstr(error.text, "5.11") != NULL
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static uint32_t rings_owned(struct engine *engine, unsigned worker)
 {
 	struct engine_worker_stats stats;
@@ -1368,6 +1404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(configurations_are_checked),
+		cmocka_unit_test(old_kernels_are_refused),
 		cmocka_unit_test(rings_are_spread_over_the_workers),
 		cmocka_unit_test(a_forgotten_ring_can_be_woken_again),
 		cmocka_unit_test(calls_run_on_the_worker_and_are_awaited),
