@@ -421,6 +421,7 @@ int vu_region_read(struct vu_connection *connection, uint32_t region, uint64_t o
 
 	if (count > sizeof(answer.data))
 		return -EINVAL;
+	memset(&answer.access, 0, sizeof(answer.access));
 	size = vu_request(connection, VU_REGION_READ, &ask, sizeof(ask), NULL, 0, &answer,
 			  sizeof(answer), NULL);
 	if (size < 0)
@@ -449,7 +450,7 @@ static size_t fill_write(struct write_message *message, uint32_t region, uint64_
 int vu_region_write(struct vu_connection *connection, uint32_t region, uint64_t offset,
 		    const void *data, uint32_t count)
 {
-	struct vu_region_access answer;
+	struct vu_region_access answer = {0};
 	struct write_message message;
 	int size;
 

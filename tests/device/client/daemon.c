@@ -313,8 +313,12 @@ static char *receive_line(int fd)
 		ssize_t got;
 
 		if (size + 1 >= capacity) {
+			char *longer = realloc(line, capacity * 2);
+
+			if (longer == NULL)
+				break;
+			line = longer;
 			capacity *= 2;
-			line = realloc(line, capacity);
 			continue;
 		}
 		if (poll(&readable, 1, TIMEOUT_S * 1000) <= 0)
