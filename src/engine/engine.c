@@ -140,7 +140,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
 				 "fs.aio-max-nr with sysctl(8) if it is used up",
 				 strerror(-result));
 	/* Workers would not sleep but spin. */
-	if (epoll_pwait2(-1, NULL, 1, NULL, NULL) < 0 && errno == ENOSYS)
+	if (epoll_pwait2(-1, &(struct epoll_event){0}, 1, NULL, NULL) < 0 && errno == ENOSYS)
 		return error_set(error, ENOSYS,
 				 "this kernel has no epoll_pwait2(2); Linux 5.11 or later is needed");
 	struct engine *engine = calloc(1, sizeof(*engine));
