@@ -141,8 +141,9 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
 				 strerror(-result));
 	/* Workers would not sleep but spin. */
 	if (epoll_pwait2(-1, &(struct epoll_event){0}, 1, NULL, NULL) < 0 && errno == ENOSYS)
-		return error_set(error, ENOSYS,
-				 "this kernel has no epoll_pwait2(2); Linux 5.11 or later is needed");
+		return error_set(
+			error, ENOSYS,
+			"this kernel has no epoll_pwait2(2); Linux 5.11 or later is needed");
 	struct engine *engine = calloc(1, sizeof(*engine));
 	if (engine == NULL)
 		return error_set(error, ENOMEM, "out of memory");
