@@ -3,6 +3,9 @@
 
 import re
 import struct
+import time
+
+from daemon import TIMEOUT
 
 # Emulated guests, on a machine that others use too.
 TRANSFER_TIMEOUT = 300
@@ -18,6 +21,14 @@ def interface(daemon, guest, port):
     mac = daemon.ctl("port", "show", port)["mac"]
     # Made by the driver when it is loaded, and renamed by nobody.
     return guest.check(f"basename $(dirname $(grep -lx {mac} /sys/class/net/*/address))").strip()
+
+
+def wait_until(condition, what):
+    """The daemon tells nothing by itself: ask until the condition, which asks it, is true."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"in {TIMEOUT} s it never was true that {what}"
+        time.sleep(0.01)
 
 
 def bring_up(guest, name, address, mtu=1500):
@@ -63,12 +74,15 @@ class Transfer:
 
 
 def ping(guest, address, count, *options):
-    """iputils' ping, which must be in the image; returns (sent, received, whole output)."""
-    # -W: how long to wait for the last answers; a lost one is no reason to hurry a slow guest.
-    output = guest.run(f"/bin/ping -n -q -c {count} -W 30 {' '.join(options)} {address} 2>&1", timeout=300).output
-    found = re.search(r"(\d+) packets transmitted, (\d+) received(.*)", output)
-    assert found, output
-    return int(found.group(1)), int(found.group(2)), output
+    """iputils' ping, which must be in the image; returns (sent, answered, whole output).
+
+    Without -w ping gives up twice the longest round trip after its last packet, which is nothing on a
+    machine that stalls. With -w it waits for COUNT answers, and sends more meanwhile: those don't count.
+    """
+    output = guest.run(f"/bin/ping -n -c {count} -w 60 {' '.join(options)} {address} 2>&1", timeout=300).output
+    answered = {int(number) for number in re.findall(r"^\d+ bytes from .* icmp_seq=(\d+) .*ms$", output, re.MULTILINE)}
+    assert re.search(r"^\d+ packets transmitted, ", output, re.MULTILINE), output
+    return count, len(answered & set(range(1, count + 1))), output
 
 
 def read_capture(data):

@@ -124,7 +124,7 @@ def test_thousand_pings_without_loss(network, alice):
     before = network.drops()
     sent, received, output = ping(alice, ADDRESS["bob"], 1000, "-i 0.002")
     assert (sent, received) == (1000, 1000), output
-    assert "dup" not in output and "error" not in output
+    assert "DUP" not in output and "error" not in output
     assert network.drops() == before
 
 
