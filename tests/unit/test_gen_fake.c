@@ -47,7 +47,7 @@ static struct {
 	char *base;
 	size_t size;
 	struct end ends[2];
-	int fd_end[MAX_FDS];		/* by descriptor: 0: not ours, else end + 1, 3: not bound */
+	_Atomic int fd_end[MAX_FDS];	/* by descriptor: 0: not ours, else end + 1, 3: not bound */
 	unsigned int fd_rings[MAX_FDS]; /* bound ring pairs, a bit each */
 	int fd_event[MAX_FDS];		/* eventfd: the other end did something */
 	uint64_t passed;
