@@ -5,8 +5,9 @@
  *
  * The endpoints are the test client of tests/device: it plays QEMU and our driver, so
  * kicks are vfio-user messages and interrupts eventfds, as with a VM, but the guest's
- * code runs natively. Sender and receiver have a CPU each and sleep when they have
- * nothing to do; ptnetd gets the CPU time that they leave.
+ * code runs natively. Sender and receiver have a CPU each and, when they have nothing
+ * to do, sleep or look at their rings again and again, yielding; ptnetd gets the CPU
+ * time that they leave.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -23,8 +26,21 @@
 #include "client/endpoint.h"
 #include "clock.h"
 #include "raw.h"
+#include "wakeup.h"
 
 #define MAX_REPEATS 15
+#define BATCH	    256
+#define DEEP	    4
+
+#define VALE(text, ...)                                                                            \
+	{                                                                                          \
+		.name = (text), .from = "vale0:tx", .to = "vale0:rx", __VA_ARGS__                  \
+	}
+#define PIPE(text, link, ...)                                                                      \
+	{                                                                                          \
+		.name = (text), .from = link "{1", .to = link "}1", .pipe = true, .len = 60,       \
+		__VA_ARGS__                                                                        \
+	}
 
 struct options {
 	double seconds;
@@ -38,9 +54,9 @@ struct options {
 /* What one direction of one measurement did. */
 struct side {
 	struct ring *ring;
-	unsigned batch;
 	unsigned len;
 	_Atomic bool *stop;
+	int stop_event; /* ends a wait, once */
 	uint64_t packets, bytes;
 	double cpu_s;
 	int result;
@@ -54,9 +70,11 @@ struct result {
 
 struct measurement {
 	const char *name;
+	const char *from, *to; /* ports */
 	bool pipe;
+	bool polling; /* endpoints look, yielding, where they would sleep */
+	bool deep;    /* rings of DEEP times the slots */
 	unsigned len;
-	unsigned batch;
 	double limit;
 	struct result median;
 };
@@ -71,12 +89,12 @@ static void *send_packets(void *argument)
 		uint32_t room = ring_avail(ring);
 
 		if (room == 0) {
-			if (rings_wait(&ring, 1, -1) < 0 && !atomic_load(side->stop))
+			if (rings_wait(&ring, 1, side->stop_event) < 0 && !atomic_load(side->stop))
 				side->result = -ETIMEDOUT;
 			continue;
 		}
-		if (room > side->batch)
-			room = side->batch;
+		if (room > BATCH)
+			room = BATCH;
 		for (uint32_t i = 0; i < room; i++) {
 			struct netmap_slot *slot = ring_slot(ring, i);
 
@@ -101,12 +119,12 @@ static void *receive_packets(void *argument)
 		uint64_t sum = 0;
 
 		if (filled == 0) {
-			if (rings_wait(&ring, 1, -1) < 0 && !atomic_load(side->stop))
+			if (rings_wait(&ring, 1, side->stop_event) < 0 && !atomic_load(side->stop))
 				side->result = -ETIMEDOUT;
 			continue;
 		}
-		if (filled > side->batch)
-			filled = side->batch;
+		if (filled > BATCH)
+			filled = BATCH;
 		for (uint32_t i = 0; i < filled; i++)
 			sum += ring_slot(ring, i)->len;
 		side->bytes += sum;
@@ -169,8 +187,7 @@ static uint64_t worker_wakeups(struct daemon *daemon)
 static int run_once(struct daemon *daemon, const struct measurement *what,
 		    const struct options *options, struct result *result)
 {
-	const char *names[2] = {what->pipe ? "bench{1" : "vale0:tx",
-				what->pipe ? "bench}1" : "vale0:rx"};
+	const char *names[2] = {what->from, what->to};
 	struct endpoint ends[2];
 	struct port_paths paths[2];
 	_Atomic bool stop = false;
@@ -184,7 +201,7 @@ static int run_once(struct daemon *daemon, const struct measurement *what,
 				ends[i].guest.error_text);
 			return -1;
 		}
-		endpoint_set_policy(&ends[i], KICK_NEEDED, WAIT_SLEEP);
+		endpoint_set_policy(&ends[i], KICK_NEEDED, what->polling ? WAIT_POLL : WAIT_SLEEP);
 	}
 	prepare_frames(&ends[0], &ends[1]);
 	if (introduce(&ends[1], &ends[0]) < 0) {
@@ -193,13 +210,13 @@ static int run_once(struct daemon *daemon, const struct measurement *what,
 	}
 	struct side sides[2] = {
 		{.ring = driver_tx(&ends[0].driver, 0),
-		 .batch = what->batch,
 		 .len = what->len,
-		 .stop = &stop},
+		 .stop = &stop,
+		 .stop_event = eventfd(0, EFD_CLOEXEC)},
 		{.ring = driver_rx(&ends[1].driver, 0),
-		 .batch = what->batch,
 		 .len = what->len,
-		 .stop = &stop},
+		 .stop = &stop,
+		 .stop_event = eventfd(0, EFD_CLOEXEC)},
 	};
 	uint64_t daemon_cpu = daemon_cpu_ns(daemon), wakeups = worker_wakeups(daemon);
 	uint64_t kicks = sides[0].ring->kicks + sides[1].ring->kicks;
@@ -216,14 +233,14 @@ static int run_once(struct daemon *daemon, const struct measurement *what,
 	wakeups = worker_wakeups(daemon) - wakeups;
 	interrupts = daemon_port_counter(daemon, names[0], "interrupts_sent") +
 		     daemon_port_counter(daemon, names[1], "interrupts_sent") - interrupts;
-	/* The receiver first: the sender's packets wake it a last time, and it frees the sender. */
 	atomic_store(&stop, true);
-	uint64_t one = 1;
 	for (int i = 0; i < 2; i++)
-		if (write(sides[i].ring->interrupt, &one, sizeof(one)) < 0)
+		if (eventfd_write(sides[i].stop_event, 1) < 0)
 			perror("ptnet-bench: waking an endpoint");
-	pthread_join(threads[1], NULL);
-	pthread_join(threads[0], NULL);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		close(sides[i].stop_event);
+	}
 	kicks = sides[0].ring->kicks + sides[1].ring->kicks - kicks;
 	endpoint_detach(&ends[0]);
 	endpoint_detach(&ends[1]);
@@ -265,10 +282,15 @@ static int measure(struct daemon *daemon, struct measurement *what, const struct
 	return 0;
 }
 
-static void print_header(const struct options *options)
+static void print_header(const struct options *options, double round_trip_s)
 {
-	printf("Median of %u runs of %.1f s, rings of %u slots; received packets per second.\n\n",
-	       options->repeats, options->seconds, options->slots);
+	printf("Median of %u runs of %.1f s, rings of %u slots, batches of %u; received packets "
+	       "per "
+	       "second.\n"
+	       "Endpoints sleep when they have nothing to do, or poll where it says so. To wake a "
+	       "sleeper on\n"
+	       "the other CPU and be woken by it took %.1f us here.\n\n",
+	       options->repeats, options->seconds, options->slots, BATCH, round_trip_s * 1e6);
 	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "limit", "received", "sent", "of the",
 	       "CPU ns per packet", "per 1000 packets");
 	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "Mpps", "Mpps", "Mpps", "limit",
@@ -291,11 +313,11 @@ static json_t *measurement_json(const struct measurement *m)
 	const struct result *r = &m->median;
 
 	return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
-			 m->name, "bytes", (int)m->len, "batch", (int)m->batch, "limit_pps",
-			 m->limit, "received_pps", r->received_pps, "sent_pps", r->sent_pps,
-			 "sender_cpu_ns", r->sender_ns, "receiver_cpu_ns", r->receiver_ns,
-			 "ptnetd_cpu_ns", r->daemon_ns, "kicks_per_1000", r->kicks,
-			 "interrupts_per_1000", r->interrupts, "wakeups_per_1000", r->wakeups);
+			 m->name, "bytes", (int)m->len, "batch", BATCH, "limit_pps", m->limit,
+			 "received_pps", r->received_pps, "sent_pps", r->sent_pps, "sender_cpu_ns",
+			 r->sender_ns, "receiver_cpu_ns", r->receiver_ns, "ptnetd_cpu_ns",
+			 r->daemon_ns, "kicks_per_1000", r->kicks, "interrupts_per_1000",
+			 r->interrupts, "wakeups_per_1000", r->wakeups);
 }
 
 static void usage(FILE *out)
@@ -369,7 +391,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 
 static int start_daemon(struct daemon *daemon, const struct options *options)
 {
-	char config[1024], look[64] = "";
+	char config[512], look[64] = "";
 
 	if (options->look_us >= 0)
 		snprintf(look, sizeof(look), ", \"look_max_us\": %d", options->look_us);
@@ -377,8 +399,9 @@ static int start_daemon(struct daemon *daemon, const struct options *options)
 		 "{\"engine\": {\"workers\": %d%s}, \"ports\": [{\"name\": \"vale0:tx\", "
 		 "\"slots\": %u}, "
 		 "{\"name\": \"vale0:rx\", \"slots\": %u}], \"pipes\": [{\"name\": \"bench{1\", "
-		 "\"slots\": %u}]}",
-		 options->workers, look, options->slots, options->slots, options->slots);
+		 "\"slots\": %u}, {\"name\": \"deep{1\", \"slots\": %u}]}",
+		 options->workers, look, options->slots, options->slots, options->slots,
+		 DEEP * options->slots);
 	return daemon_start(daemon, config);
 }
 
@@ -386,14 +409,17 @@ int main(int argc, char **argv)
 {
 	struct options options = {.seconds = 2, .repeats = 5, .slots = 1024, .look_us = -1};
 	struct measurement all[] = {
-		{.name = "VALE, 60 bytes", .len = 60, .batch = 256},
-		{.name = "VALE, 60 bytes, batch 64", .len = 60, .batch = 64},
-		{.name = "VALE, 1514 bytes", .len = 1514, .batch = 256},
-		{.name = "pipe, 60 bytes", .pipe = true, .len = 60, .batch = 256},
-		{.name = "pipe, 60 bytes, batch 64", .pipe = true, .len = 60, .batch = 64},
+		VALE("VALE, 60 bytes", .len = 60),
+		VALE("VALE, 60 bytes, polling", .len = 60, .polling = true),
+		VALE("VALE, 1514 bytes", .len = 1514),
+		VALE("VALE, 1514 bytes, polling", .len = 1514, .polling = true),
+		PIPE("pipe", "bench"),
+		PIPE("pipe, polling", "bench", .polling = true),
+		PIPE("pipe, 4 times the slots", "deep", .deep = true),
 	};
 	struct daemon daemon;
 	json_t *list = json_array();
+	double round_trip_s;
 	int result = 0;
 
 	if (parse_options(argc, argv, &options) < 0) {
@@ -402,11 +428,12 @@ int main(int argc, char **argv)
 	}
 	if (start_daemon(&daemon, &options) < 0)
 		return 1;
+	round_trip_s = wakeup_round_trip_s(options.seconds);
 	if (!options.json)
-		print_header(&options);
+		print_header(&options, round_trip_s);
 	for (size_t i = 0; result == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
-		all[i].limit = raw_rate(options.slots, all[i].batch, all[i].pipe ? 0 : all[i].len,
-					options.seconds);
+		all[i].limit = raw_rate(options.slots * (all[i].deep ? DEEP : 1), BATCH,
+					all[i].pipe ? 0 : all[i].len, options.seconds);
 		result = measure(&daemon, &all[i], &options);
 		if (result == 0 && !options.json)
 			print_measurement(&all[i]);
@@ -414,8 +441,12 @@ int main(int argc, char **argv)
 			json_array_append_new(list, measurement_json(&all[i]));
 	}
 	if (options.json) {
-		json_dumpf(list, stdout, JSON_INDENT(2));
+		json_t *report = json_pack("{s:f, s:O}", "wakeup_round_trip_us", round_trip_s * 1e6,
+					   "measurements", list);
+
+		json_dumpf(report, stdout, JSON_INDENT(2));
 		putchar('\n');
+		json_decref(report);
 	}
 	json_decref(list);
 	if (daemon_stop(&daemon) < 0)

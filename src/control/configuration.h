@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 #include "log/log.h"
 
-#define CONFIGURATION_DEFAULT_LOOK_MAX_US 50
+#define CONFIGURATION_DEFAULT_LOOK_MAX_US 100
 #define CONFIGURATION_MAX_LOOK_US	  1000 /* engine.h */
 #define CONFIGURATION_MAX_WORKERS	  256
 #define CONFIGURATION_MAX_FILE		  (16u << 20) /* bytes */
