@@ -4,6 +4,8 @@
 BUILD ?= build
 SCRIPTS := scripts
 
+# One step after the other: apt and two builds in one folder don't go side by side. ninja uses the CPUs.
+.NOTPARALLEL:
 .PHONY: all deps build demo shell check bench soak fuzz format lint tidy modules kernels-newest install clean help
 
 all: build
@@ -20,18 +22,21 @@ help:
 	@echo 'make kernels-newest   build ptnet.ko against the newest kernel in Debian'
 	@echo 'make install   into PREFIX (meson install)'
 
+# What virtual machines and the whole of the tests need, guest kernels too.
 deps:
 	@$(SCRIPTS)/install-deps
 
-$(BUILD)/build.ninja: | deps
+# A plain build needs no root once the packages for compiling are there, and nothing for virtual machines.
+# They are looked for when it is first configured.
+$(BUILD)/build.ninja:
+	@$(SCRIPTS)/install-deps --build-only
 	meson setup $(BUILD)
 
-# A plain build must not need root: dependencies are only checked when it is first configured.
 build: $(BUILD)/build.ninja
 	@meson compile -C $(BUILD)
 	@ln -sf $(BUILD)/compile_commands.json compile_commands.json
 
-modules: | deps
+modules: deps
 	@$(SCRIPTS)/build-modules $(BUILD) 6.1
 
 demo: deps build modules
@@ -49,7 +54,8 @@ bench: build
 soak: deps
 	@$(SCRIPTS)/check --soak
 
-fuzz: deps
+fuzz:
+	@$(SCRIPTS)/install-deps --no-guests
 	@$(SCRIPTS)/fuzz --seconds $${FUZZ_SECONDS:-600}
 
 format:
