@@ -34,10 +34,10 @@ cache_fill() {
         flock 9
         if [ -d "$entry" ]; then exit 0; fi
         rm -rf "$entry.part"
-        mkdir "$entry.part"
+        mkdir -m 755 "$entry.part"
         trap 'rm -rf "$entry.part"' EXIT
         "$@" "$entry.part"
-        # Some fillers need the folder writable for another user meanwhile.
+        # For all users of this machine to read, whatever the umask or the filler made of it.
         chmod 755 "$entry.part"
         mv "$entry.part" "$entry"
     ) 9>"$entry.lock"
