@@ -29,7 +29,7 @@
 
 #define EXIT_USAGE 2
 
-/* A port with 16 ring pairs and its VM's memory take some 70 descriptors. */
+/* A port with 16 ring pairs and its VM take up to 102 descriptors (docs/vfio-user.md). */
 #define WANTED_DESCRIPTORS 262144
 
 struct options {
