@@ -19,7 +19,10 @@
 #include "attach/vfio_user_connection.h"
 #include "memory/region.h"
 
-/* More VMs than this cannot be on one region: a region has not that many ports. */
+/*
+ * A region can have more ports, but so many VMs that trust each other are enough:
+ * each costs a descriptor, and whoever may connect could else take them all.
+ */
 #define MAX_CONNECTIONS 256
 
 struct memdev_connection {
@@ -115,7 +118,7 @@ static void accepted(struct socket_listener *socket, int fd)
 		close(fd);
 		return;
 	}
-	connection = malloc(sizeof(*connection));
+	connection = calloc(1, sizeof(*connection));
 	if (connection == NULL) {
 		log_limited(&listener->log_limit, LOG_LEVEL_ERROR,
 			    "%s: cannot attach a VM: out of memory", listener->name);

@@ -105,10 +105,11 @@ static void adopt(void *argument)
 {
 	struct netif_listener *listener = argument;
 	struct netif_connection *connection = listener->connection;
-	int result = worker_watch_add(listener->worker, &connection->lost_watch, EPOLLIN);
+	/* First: vfio_user_connection_end() undoes it, and connection_ended() the rest. */
+	int result = vfio_user_connection_start(&connection->base, listener->worker);
 
 	if (result == 0)
-		result = vfio_user_connection_start(&connection->base, listener->worker);
+		result = worker_watch_add(listener->worker, &connection->lost_watch, EPOLLIN);
 	if (result < 0)
 		vfio_user_connection_end(&connection->base, result);
 }
@@ -142,7 +143,7 @@ static bool is_connected(const struct netif_listener *listener)
 /* Takes over @fd. */
 static int connect_vm(struct netif_listener *listener, int fd)
 {
-	struct netif_connection *connection = malloc(sizeof(*connection));
+	struct netif_connection *connection = calloc(1, sizeof(*connection));
 	int result = -ENOMEM;
 	pid_t pid;
 	uid_t uid;
@@ -169,7 +170,8 @@ static int connect_vm(struct netif_listener *listener, int fd)
 	log_limited(&listener->log_limit, LOG_LEVEL_INFO, "%s: VM attached (process %d, user %d)",
 		    listener->name, (int)pid, (int)uid);
 
-	listener->worker = engine_least_loaded(listener->engine);
+	/* A kick is then served by the thread that runs the ring: nobody else is woken. */
+	listener->worker = engine_worker_of(listener->engine, listener->port);
 	listener->connection = connection;
 	atomic_store_explicit(&listener->connected, true, memory_order_release);
 	worker_call(listener->worker, adopt, listener);

@@ -18,9 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +52,22 @@ static struct port *port;
 static struct netif_listener *netif;
 static struct memdev_listener *memdev;
 static unsigned open_fds;
+
+/*
+ * In libc's place. The kernel refuses when a user's watches are used up (ENOSPC,
+ * fs.epoll.max_user_watches), or memory; here it is the n-th ADD from now on.
+ */
+static _Atomic int adds_until_failure;
+
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+	if (operation == EPOLL_CTL_ADD && atomic_load(&adds_until_failure) > 0 &&
+	    atomic_fetch_sub(&adds_until_failure, 1) == 1) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
 
 static int setup(void **state)
 {
@@ -438,6 +456,62 @@ static void memdev_connections_leave_nothing(void **state)
 	assert_int_equal(count_open_fds(), before);
 }
 
+/* A worker that cannot watch all of a connection's descriptors ends it, and all is well. */
+static void a_connection_that_cannot_be_watched_ends(void **state)
+{
+	const char *const paths[] = {path, path, memdev_path};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		/* A port's connection has a second watch, the 1st and the 3rd fail at the first. */
+		atomic_store(&adds_until_failure, i == 1 ? 2 : 1);
+		int fd = connect_to(paths[i]);
+
+		assert_true(closed_by_daemon(fd));
+		assert_int_equal(atomic_load(&adds_until_failure), 0);
+		close(fd);
+		await(vm_gone);
+		await(memdev_empty);
+		/* The next one gets in. */
+		fd = connect_to(paths[i]);
+		negotiate(fd);
+		close(fd);
+		await(vm_gone);
+		await(memdev_empty);
+	}
+	for (unsigned i = 0; i < engine_num_workers(engine); i++) {
+		struct engine_worker_stats stats;
+
+		engine_worker_stats(engine, i, &stats);
+		assert_int_equal(stats.watches, 0);
+	}
+}
+
+static bool kicks_came(void)
+{
+	return atomic_load(&port->rings[0].counters.value[RING_KICKS_RECEIVED]) > 0;
+}
+
+/* Its kicks need not be passed on to another thread. */
+static void a_vm_is_served_by_the_worker_that_runs_its_ring(void **state)
+{
+	const struct worker *own = port_tx(port, 0)->worker;
+
+	(void)state;
+	int fd = connect_to(path);
+	negotiate(fd);
+	for (unsigned i = 0; i < engine_num_workers(engine); i++) {
+		struct engine_worker_stats stats;
+
+		engine_worker_stats(engine, i, &stats);
+		assert_int_equal(stats.watches, engine_worker(engine, i) == own ? 2 : 0);
+	}
+	out(fd, 0, PTNET_IO_KICK_BASE, 0);
+	await(kicks_came);
+	close(fd);
+	await(vm_gone);
+}
+
 static void memory_cut_under_running_rings_stops_them_only(void **state)
 {
 	struct vfio_user_dma_map map = {.argsz = sizeof(map), .flags = 3, .size = 8192};
@@ -494,6 +568,8 @@ int main(void)
 		listening(a_vm_is_disconnected_when_its_port_goes),
 		listening(many_vms_may_map_a_region),
 		listening(memdev_connections_leave_nothing),
+		listening(a_connection_that_cannot_be_watched_ends),
+		listening(a_vm_is_served_by_the_worker_that_runs_its_ring),
 		listening(memory_cut_under_running_rings_stops_them_only),
 	};
 	int failed;
