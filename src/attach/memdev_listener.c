@@ -18,6 +18,7 @@
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_connection.h"
 #include "memory/region.h"
+#include "port/port.h"
 
 /*
  * A region can have more ports, but so many VMs that trust each other are enough:
@@ -36,12 +37,13 @@ struct memdev_listener {
 	struct socket_listener socket; /* first */
 	struct region *region;
 	struct worker *worker;
-	char name[32]; /* for the log */
+	char name[PORT_NAME_SIZE + 8]; /* for the log; an implicit region is called as its port */
 	struct log_limit log_limit;
 	_Atomic uint32_t num_connections;
 
-	/* The worker's. */
-	LIST_HEAD(, memdev_connection) connections;
+	LIST_HEAD(, memdev_connection) connections; /* the worker's */
+
+	/* For showing: written by the worker, refused connections by the control thread. */
 	struct vfio_user_counters counters;
 };
 
@@ -112,6 +114,7 @@ static void accepted(struct socket_listener *socket, int fd)
 	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS)
 		worker_call(listener->worker, end_hung_up, listener);
 	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS) {
+		vfio_user_count(&listener->counters.error[VFIO_USER_ERROR_REFUSED]);
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
 			    "%s: refused a VM: %d are attached, which is the most", listener->name,
 			    MAX_CONNECTIONS);
@@ -136,18 +139,18 @@ static void accepted(struct socket_listener *socket, int fd)
 }
 
 int memdev_listen(struct memdev_listener **out, struct engine *engine, struct event_base *base,
-		  struct region *region, const char *path, const struct socket_access *access,
-		  struct error *error)
+		  struct region *region, const char *name, const char *path,
+		  const struct socket_access *access, struct error *error)
 {
 	struct memdev_listener *listener = calloc(1, sizeof(*listener));
 	int result;
 
 	if (listener == NULL)
-		return error_set(error, ENOMEM, "region %u: out of memory", region_id(region));
+		return error_set(error, ENOMEM, "region %s: out of memory", name);
 	listener->worker = engine_least_loaded(engine);
 	listener->socket.accepted = accepted;
 	LIST_INIT(&listener->connections);
-	snprintf(listener->name, sizeof(listener->name), "region %u", region_id(region));
+	snprintf(listener->name, sizeof(listener->name), "region %s", name);
 	result = socket_listener_open(&listener->socket, base, path, access, error);
 	if (result < 0) {
 		free(listener);
@@ -169,4 +172,16 @@ void memdev_unlisten(struct memdev_listener *listener)
 uint32_t memdev_connections(const struct memdev_listener *listener)
 {
 	return atomic_load(&listener->num_connections);
+}
+
+void memdev_get_status(const struct memdev_listener *listener, struct memdev_status *status)
+{
+	const struct vfio_user_counters *counters = &listener->counters;
+
+	*status = (struct memdev_status){.messages = atomic_load(&counters->messages)};
+	for (unsigned i = 0; i < VFIO_USER_ERROR_COUNT; i++) {
+		status->errors[i] = atomic_load(&counters->error[i]);
+		if (i != VFIO_USER_ERROR_REFUSED)
+			status->protocol_errors += status->errors[i];
+	}
 }

@@ -32,11 +32,11 @@ struct socket_access {
 /*
  * Listens at @path (a stale socket file is replaced, anything else refused with
  * -EEXIST) for VMs that map @region. Several may be connected at once: the
- * function is read-only. Takes a reference on @region.
+ * function is read-only. Takes a reference on @region. The log calls it "region @name".
  */
 int memdev_listen(struct memdev_listener **listener, struct engine *engine, struct event_base *base,
-		  struct region *region, const char *path, const struct socket_access *access,
-		  struct error *error);
+		  struct region *region, const char *name, const char *path,
+		  const struct socket_access *access, struct error *error);
 /* Disconnects everybody, removes the socket file. */
 void memdev_unlisten(struct memdev_listener *listener);
 
@@ -65,6 +65,15 @@ struct netif_status {
 	uint32_t dma_ranges;
 };
 void netif_get_status(const struct netif_listener *listener, struct netif_status *status);
+
 uint32_t memdev_connections(const struct memdev_listener *listener);
+
+/* What all VMs that ever mapped the region have done, for showing. */
+struct memdev_status {
+	uint64_t messages;
+	uint64_t protocol_errors;		/* sum of errors[] without refused connections */
+	uint64_t errors[VFIO_USER_ERROR_COUNT]; /* by kind; vfio_user_error_names[] */
+};
+void memdev_get_status(const struct memdev_listener *listener, struct memdev_status *status);
 
 #endif

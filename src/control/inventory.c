@@ -91,7 +91,7 @@ static int region_make(struct inventory_region **out, struct inventory *inventor
 	if (rc < 0)
 		goto fail_region;
 	rc = memdev_listen(&made->listener, inventory->engine, inventory->base, made->region,
-			   made->socket, &access, error);
+			   made->name, made->socket, &access, error);
 	if (rc < 0)
 		goto fail_listen;
 	TAILQ_INSERT_TAIL(&inventory->regions, made, link);

@@ -41,6 +41,15 @@ static json_t *show_pool(const struct pool_geometry *pool)
 			 integer(pool->objtotal), "objsize", integer(pool->objsize));
 }
 
+static json_t *show_errors(const uint64_t counts[VFIO_USER_ERROR_COUNT])
+{
+	json_t *errors = json_object();
+
+	for (unsigned i = 0; i < VFIO_USER_ERROR_COUNT; i++)
+		json_object_set_new(errors, vfio_user_error_names[i], integer(counts[i]));
+	return errors;
+}
+
 static json_t *names_of_ports_in(const struct inventory *inventory,
 				 const struct inventory_region *region)
 {
@@ -56,8 +65,11 @@ static json_t *names_of_ports_in(const struct inventory *inventory,
 json_t *show_region(const struct inventory *inventory, const struct inventory_region *region)
 {
 	const struct region_geometry *geometry = region_geometry(region->region);
+	struct memdev_status status;
 
-	return json_pack("{s:s, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+	memdev_get_status(region->listener, &status);
+	return json_pack("{s:s, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, "
+			 "s:o, s:o, s:o}",
 			 "name", region->name, "id", (int)region_id(region->region), "implicit",
 			 region->implicit, "memsize", integer(geometry->memsize), "hugepages",
 			 geometry->hugepages, "if_pool", show_pool(&geometry->if_pool), "ring_pool",
@@ -66,7 +78,9 @@ json_t *show_region(const struct inventory *inventory, const struct inventory_re
 			 "rings_free", integer(region_rings_free(region->region)), "bufs_free",
 			 integer(region_bufs_free(region->region)), "ports",
 			 names_of_ports_in(inventory, region), "socket", region->socket,
-			 "connections", integer(memdev_connections(region->listener)));
+			 "connections", integer(memdev_connections(region->listener)), "messages",
+			 integer(status.messages), "protocol_errors",
+			 integer(status.protocol_errors), "errors", show_errors(status.errors));
 }
 
 json_t *show_switch(const struct inventory_switch *shown)
@@ -94,15 +108,6 @@ static bool port_connected(const struct inventory_port *port)
 	return status.connected;
 }
 
-static json_t *show_errors(const struct netif_status *status)
-{
-	json_t *errors = json_object();
-
-	for (unsigned i = 0; i < VFIO_USER_ERROR_COUNT; i++)
-		json_object_set_new(errors, vfio_user_error_names[i], integer(status->errors[i]));
-	return errors;
-}
-
 json_t *show_attachment(const struct inventory_port *port)
 {
 	struct netif_status status;
@@ -115,7 +120,7 @@ json_t *show_attachment(const struct inventory_port *port)
 			 status.connected ? integer(status.peer_uid) : json_null(), "connections",
 			 integer(status.connections), "messages", integer(status.messages),
 			 "dma_ranges", integer(status.dma_ranges), "protocol_errors",
-			 integer(status.protocol_errors), "errors", show_errors(&status));
+			 integer(status.protocol_errors), "errors", show_errors(status.errors));
 }
 
 json_t *show_port(const struct inventory_port *port)

@@ -29,6 +29,7 @@
 
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_protocol.h"
+#include "captured_stderr.h"
 #include "engine/endpoint.h"
 #include "engine/engine.h"
 #include "guest_fixture.h"
@@ -88,7 +89,8 @@ static int setup(void **state)
 		fail_msg("%s", error.text);
 	engine_add_port(engine, port);
 	if (netif_listen(&netif, engine, base, port, path, &nobody_special, &error) < 0 ||
-	    memdev_listen(&memdev, engine, base, region, memdev_path, &nobody_special, &error) < 0)
+	    memdev_listen(&memdev, engine, base, region, "pool", memdev_path, &nobody_special,
+			  &error) < 0)
 		fail_msg("%s", error.text);
 	return 0;
 }
@@ -258,7 +260,8 @@ static void a_stale_socket_is_replaced_and_gets_its_rights(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
 	assert_int_equal(stat(address.sun_path, &before), 0);
-	if (memdev_listen(&second, engine, base, region, address.sun_path, &everybody, &error) < 0)
+	if (memdev_listen(&second, engine, base, region, "pool", address.sun_path, &everybody,
+			  &error) < 0)
 		fail_msg("%s", error.text);
 	assert_int_equal(stat(address.sun_path, &after), 0);
 	assert_int_equal(after.st_mode & 0777, 0666);
@@ -398,6 +401,32 @@ static void a_vm_that_breaks_the_protocol_is_cut_off_and_may_return(void **state
 	close(fd);
 }
 
+static void what_is_wrong_at_a_region_is_counted_and_named(void **state)
+{
+	struct vfio_user_header nonsense = {.command = 1, .size = 3};
+	struct captured_stderr captured;
+	struct memdev_status now;
+	char logged[4096];
+
+	(void)state;
+	capture_stderr(&captured);
+	int fd = connect_to(memdev_path);
+	assert_int_equal(send(fd, &nonsense, sizeof(nonsense), 0), sizeof(nonsense));
+	assert_true(closed_by_daemon(fd));
+	release_stderr(&captured, logged, sizeof(logged));
+	close(fd);
+	if (strstr(logged, "region pool") == NULL)
+		fail_msg("logged: %s", logged);
+	memdev_get_status(memdev, &now);
+	assert_int_equal(now.errors[VFIO_USER_ERROR_HEADER], 1);
+	assert_int_equal(now.protocol_errors, 1);
+	fd = connect_to(memdev_path);
+	negotiate(fd);
+	memdev_get_status(memdev, &now);
+	assert_int_equal(now.messages, 1);
+	close(fd);
+}
+
 static void a_vm_is_disconnected_when_its_port_goes(void **state)
 {
 	struct error error = {0};
@@ -437,7 +466,8 @@ static void many_vms_may_map_a_region(void **state)
 		assert_true(closed_by_daemon(fds[i]));
 		close(fds[i]);
 	}
-	if (memdev_listen(&memdev, engine, base, region, memdev_path, &nobody_special, &error) < 0)
+	if (memdev_listen(&memdev, engine, base, region, "pool", memdev_path, &nobody_special,
+			  &error) < 0)
 		fail_msg("%s", error.text);
 }
 
@@ -565,6 +595,7 @@ int main(void)
 		listening(a_second_vm_is_refused_and_the_first_stays),
 		listening(a_vm_may_come_the_moment_the_last_one_went),
 		listening(a_vm_that_breaks_the_protocol_is_cut_off_and_may_return),
+		listening(what_is_wrong_at_a_region_is_counted_and_named),
 		listening(a_vm_is_disconnected_when_its_port_goes),
 		listening(many_vms_may_map_a_region),
 		listening(memdev_connections_leave_nothing),

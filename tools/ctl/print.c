@@ -62,6 +62,30 @@ void print_version(const json_t *result)
 	       up / 3600, up / 60 % 60, up % 60);
 }
 
+/* A line for each of @list that somebody did something wrong to: what, and how often. */
+static void print_errors(const json_t *list, const char *name_key)
+{
+	const char *kind, *before;
+	json_t *one, *value;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		before = ": ";
+		json_object_foreach(json_object_get(one, "errors"), kind, value)
+		{
+			if (json_integer_value(value) == 0)
+				continue;
+			if (before[0] == ':')
+				printf("%s", text_of(one, name_key));
+			printf("%s%s %lld", before, kind, (long long)json_integer_value(value));
+			before = ", ";
+		}
+		if (before[0] == ',')
+			putchar('\n');
+	}
+}
+
 void print_regions(const json_t *result)
 {
 	struct table *table = table_new("REGION >ID >MIB >BUFFERS >SIZE >FREE HUGE PORTS");
@@ -84,6 +108,7 @@ void print_regions(const json_t *result)
 		free(ports);
 	}
 	table_print(table);
+	print_errors(result, "name");
 }
 
 void print_switches(const json_t *result)
@@ -193,6 +218,7 @@ void print_attachments(const json_t *result)
 		table_cell(table, "%lld", number_of(attachment, "dma_ranges"));
 	}
 	table_print(table);
+	print_errors(result, "port");
 }
 
 void print_workers(const json_t *result)
