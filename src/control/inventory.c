@@ -139,6 +139,33 @@ int inventory_region_add(struct inventory *inventory, const struct region_spec *
 	return rc;
 }
 
+/* A region of somebody's own could not be made: its sizes are nobody's to choose. */
+static void own_region_failed(struct error *error)
+{
+	error_prefix(error, "its region");
+	if (error != NULL && error->code == EINVAL)
+		error_suffix(error, "; that follows from \"rings\", \"slots\" and \"pipes\": ask "
+				    "for fewer");
+}
+
+/* What to do when a port found no room in @region. */
+static void explain_room(struct error *error, const struct inventory_region *region)
+{
+	if (error == NULL || (error->code != ENOMEM && error->code != EINVAL))
+		return;
+	if (region->implicit)
+		error_suffix(error,
+			     "; region \"%s\" has the size that its first port or pipe asked for: "
+			     "make that one with more \"slots\" or \"pipes\", or put all of them "
+			     "into a named region",
+			     region->name);
+	else
+		error_suffix(error,
+			     "; the sizes of region \"%s\" are fixed: make a larger one, or delete "
+			     "what else is in it",
+			     region->name);
+}
+
 /* The first port in @region, for the message; there is one. */
 static const char *region_user(const struct inventory *inventory,
 			       const struct inventory_region *region)
@@ -346,21 +373,32 @@ static int port_not_connected(const struct inventory_port *port, struct error *e
 			 port->port->name, (int)pid);
 }
 
-/* The region for a VALE port: the named one, or a new one of its own. */
+/*
+ * The region for a VALE port: the named one, or a new one of its own. netmap's formula
+ * knows pipes of one ring pair; ours have as many pairs as the port.
+ */
 static int vale_port_region(struct inventory_region **region, struct inventory *inventory,
 			    const struct port_spec *spec, struct error *error)
 {
-	struct region_config config = spec->own;
+	struct region_config config = spec->own, netmaps = {0};
+	const struct port_config *port = &spec->config;
+	uint32_t pairs = port->rings * spec->pipes;
 	int rc;
 
 	if (spec->region[0] != '\0')
 		return region_named(region, inventory, spec->region, error);
-	region_config_for_port(&config, spec->config.rings, spec->config.rings, spec->config.slots,
-			       spec->config.slots, 0, spec->pipes);
+	/* A pipe's two ends share one buffer per pair of slots. */
+	uint32_t buffers = 2 * (port->rings + pairs) * port->slots + REGION_FIRST_BUF;
+
+	region_config_for_port(&netmaps, port->rings, port->rings, port->slots, port->slots, 0,
+			       spec->pipes);
+	config.buf_num = netmaps.buf_num > buffers ? netmaps.buf_num : buffers;
+	region_config_for_port(&config, port->rings, port->rings, port->slots, port->slots, 0,
+			       pairs);
 	config.csb_num = 1 + 2 * spec->pipes;
-	rc = region_make(region, inventory, spec->config.name, &config, true, spec->access, error);
+	rc = region_make(region, inventory, port->name, &config, true, spec->access, error);
 	if (rc < 0)
-		error_prefix(error, "its region");
+		own_region_failed(error);
 	return rc;
 }
 
@@ -383,8 +421,10 @@ static int vale_port_make(struct inventory_port **out, struct inventory *invento
 	if (rc < 0)
 		goto fail_switch;
 	rc = vale_port_create(&port, on_switch->vale, &spec->config, region->region, error);
-	if (rc < 0)
+	if (rc < 0) {
+		explain_room(error, region);
 		goto fail_port;
+	}
 	rc = port_publish(out, inventory, port, region, on_switch, spec->access, error);
 	if (rc < 0)
 		goto fail_port;
@@ -485,7 +525,7 @@ static int pipe_region_new(struct inventory_region **region, struct inventory *i
 	config.csb_num = 2 * pipes;
 	rc = region_make(region, inventory, parent, &config, true, spec->access, error);
 	if (rc < 0)
-		error_prefix(error, "its region");
+		own_region_failed(error);
 	return rc;
 }
 
@@ -566,9 +606,7 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 		goto fail_region;
 	rc = pipe_create(&master, &slave, &spec->config, region->region, error);
 	if (rc < 0) {
-		error_prefix(error, "in region \"%s\"%s", region->name,
-			     region->implicit ? ", which has the size that its first user needed"
-					      : "");
+		explain_room(error, region);
 		goto fail_pipe;
 	}
 	rc = port_publish(&made->master, inventory, master, region, NULL, spec->access, error);

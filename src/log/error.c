@@ -18,6 +18,19 @@ int error_set(struct error *error, int code, const char *format, ...)
 	return -code;
 }
 
+void error_suffix(struct error *error, const char *format, ...)
+{
+	va_list args;
+	size_t used;
+
+	if (error == NULL)
+		return;
+	used = strlen(error->text);
+	va_start(args, format);
+	vsnprintf(error->text + used, sizeof(error->text) - used, format, args);
+	va_end(args);
+}
+
 void error_prefix(struct error *error, const char *format, ...)
 {
 	const size_t size = sizeof(error->text);

@@ -19,6 +19,10 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Puts "@format" behind the text there is, as far as there is room: what to do about it. */
+void error_suffix(struct error *error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Puts "@format: " in front of the text there is, to say where it came from. */
 void error_prefix(struct error *error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

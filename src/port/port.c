@@ -20,15 +20,15 @@ static int config_check(const struct port_config *config, const struct region *r
 				 config->slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS);
 	if (ring_bytes > geometry->ring_pool.objsize)
 		return error_set(error, EINVAL,
-				 "%u slots need rings of %u bytes, the region's have %u; raise its "
-				 "ring_size",
+				 "%u slots need rings of %u bytes, the region's have %u "
+				 "(ring_size)",
 				 config->slots, ring_bytes, geometry->ring_pool.objsize);
 	if (geometry->if_pool.objsize < 56 + 8 * (2 * config->rings + 2))
-		return error_set(
-			error, EINVAL,
-			"%u ring pairs need a netmap_if of %u bytes, the region's have %u; "
-			"raise its if_size",
-			config->rings, 56 + 8 * (2 * config->rings + 2), geometry->if_pool.objsize);
+		return error_set(error, EINVAL,
+				 "%u ring pairs need a netmap_if of %u bytes, the region's have %u "
+				 "(if_size)",
+				 config->rings, 56 + 8 * (2 * config->rings + 2),
+				 geometry->if_pool.objsize);
 	return 0;
 }
 
@@ -84,8 +84,7 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	int object = region_ring_alloc(port->region);
 
 	if (object < 0)
-		return error_set(error, ENOMEM,
-				 "the region has no free ring (of %u); raise its ring_num",
+		return error_set(error, ENOMEM, "the region has no free ring (ring_num: %u)",
 				 geometry->ring_pool.objtotal);
 	pthread_mutexattr_t attributes;
 	pthread_mutexattr_init(&attributes);
@@ -193,8 +192,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 
 	result = region_if_alloc(region);
 	if (result < 0) {
-		error_set(error, -result,
-			  "the region has no free netmap_if (of %u); raise its if_num",
+		error_set(error, -result, "the region has no free netmap_if (if_num: %u)",
 			  region_geometry(region)->if_pool.objtotal);
 		goto fail_region;
 	}
@@ -256,7 +254,7 @@ int port_alloc_buffers(struct port *port, struct kring *kring, struct error *err
 				region_buf_free(port->region, bufs[i]);
 			free(bufs);
 			return error_set(error, ENOMEM,
-					 "the region has no free buffer (of %u); raise its buf_num",
+					 "the region has no free buffer (buf_num: %u)",
 					 kring->buf_total);
 		}
 		bufs[i] = (uint32_t)buf;

@@ -311,6 +311,50 @@ static void pipes_of_a_port_hold_its_region(void **state)
 	nothing_is_there(fixture);
 }
 
+/* As many pipes as a port's region promises, each with as many rings and slots as the port. */
+static void promised_pipes_fit(void **state)
+{
+	static const struct {
+		unsigned rings, slots, pipes;
+	} cases[] = {{1, 1024, 2}, {4, 1024, 2}, {16, 64, 5}, {16, 4096, 2}, {2, 1024, 64}};
+	struct control_fixture *fixture = *state;
+	char request[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(request, sizeof(request),
+			 ADD("port", "\"name\": \"vale%zu:a\", \"rings\": %u, \"slots\": %u, "
+				     "\"pipes\": %u"),
+			 i, cases[i].rings, cases[i].slots, cases[i].pipes);
+		do_it(fixture, request);
+		for (unsigned pipe = 0; pipe < cases[i].pipes; pipe++) {
+			snprintf(request, sizeof(request),
+				 ADD("pipe",
+				     "\"name\": \"vale%zu:a{%u\", \"rings\": %u, \"slots\": %u"),
+				 i, pipe, cases[i].rings, cases[i].slots);
+			do_it(fixture, request);
+		}
+	}
+}
+
+/* What is too small says what its user can change. */
+static void no_room_says_what_to_do(void **state)
+{
+	struct control_fixture *fixture = *state;
+
+	do_it(fixture, ADD("pipe", "\"name\": \"link{1\", \"pipes\": 1"));
+	refused(fixture, ADD("pipe", "\"name\": \"link{2\", \"slots\": 4096"), "EINVAL",
+		"\"link\" has the size that its first port or pipe asked for");
+	refused(fixture, ADD("pipe", "\"name\": \"link{2\", \"rings\": 16"), "ENOMEM",
+		"more \"slots\" or \"pipes\", or put all of them into a named region");
+	do_it(fixture, ADD("region", "\"name\": \"pool\", \"ring_num\": 4"));
+	refused(fixture, ADD("port", "\"name\": \"vale0:a\", \"rings\": 16, \"region\": \"pool\""),
+		"ENOMEM", "\"pool\" are fixed: make a larger one");
+	refused(fixture,
+		ADD("port", "\"name\": \"vale0:a\", \"rings\": 16, \"slots\": 4096, \"pipes\": 64"),
+		"EINVAL", "\"rings\", \"slots\" and \"pipes\": ask for fewer");
+	assert_int_equal(count_of(fixture, "port-list"), 2);
+}
+
 /* The largest of everything has room in the region that is made for it. */
 static void largest_ports_and_pipes_fit(void **state)
 {
@@ -432,6 +476,8 @@ int main(void)
 		TEST(named_things_stay),
 		TEST(pipes_lie_with_their_parent),
 		TEST(pipes_of_a_port_hold_its_region),
+		TEST(promised_pipes_fit),
+		TEST(no_room_says_what_to_do),
 		TEST(largest_ports_and_pipes_fit),
 		TEST(half_made_things_go),
 		TEST(a_full_switch),
