@@ -144,6 +144,10 @@ static void wrong_usage(void **state)
 		{"stats --count 5", "--watch"},
 		{"stats --watch=no", "--watch=no"},
 		{"stats --watch=0", "--watch=0"},
+		{"stats --watch 5", "--watch=5"},
+		{"log-level \xff", "UTF-8"},
+		{"qemu-args \xff", "UTF-8"},
+		{"port del \xff", "UTF-8"},
 		{"qemu-args", "PORT... is missing"},
 		{"qemu-args --legacy vale0:a", "--memory"},
 		{"qemu-args --memory 1G vale0:a", "--legacy"},
@@ -396,6 +400,65 @@ static int attach(const struct control_fixture *fixture, const char *socket_name
 	return -1;
 }
 
+static void what_vms_did_wrong_is_named(void **state)
+{
+	static const char nonsense[16] = {1, 0, 1, 0, 3};
+	const struct control_fixture *fixture = *state;
+	char byte;
+
+	good(fixture, "port add vale0:a");
+	int vm = attach(fixture, "vale0-a.sock");
+
+	assert_int_equal(send(vm, nonsense, sizeof(nonsense), 0), sizeof(nonsense));
+	assert_int_equal(read(vm, &byte, 1), 0); /* it is cut off */
+	close(vm);
+	assert_non_null(strstr(good(fixture, "attachments"), "\nvale0:a: bad_header 1\n"));
+	assert_null(strstr(good(fixture, "region list"), "bad_header"));
+
+	vm = attach(fixture, "vale0-a.sock"); /* so that attach() has something to wait for */
+	int memory = attach(fixture, "mem-vale0-a.sock");
+
+	assert_int_equal(send(memory, nonsense, sizeof(nonsense), 0), sizeof(nonsense));
+	assert_int_equal(read(memory, &byte, 1), 0);
+	close(memory);
+	close(vm);
+	assert_non_null(strstr(good(fixture, "region list"), "\nvale0:a: bad_header 1\n"));
+}
+
+/* A daemon that answers one request of each connection and hangs up. */
+static void *answer_once(void *argument)
+{
+	int listener = *(int *)argument;
+	char request[512];
+	int fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		if (read(fd, request, sizeof(request)) > 0)
+			dprintf(fd, "{\"result\":{\"time_ns\":1,\"ports\":[]}}\n");
+		close(fd);
+	}
+	return NULL;
+}
+
+/* The daemon disconnects who is silent for long: so a watcher must not need its connection. */
+static void watching_holds_no_connection(void **state)
+{
+	const struct control_fixture *fixture = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pthread_t thread;
+
+	strcpy(address.sun_path, fixture->path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	assert_int_equal(pthread_create(&thread, NULL, answer_once, &listener), 0);
+	good(fixture, "stats --json --watch=0.01 --count 3");
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(listener);
+	unlink(fixture->path);
+}
+
 static void what_a_vm_uses_is_kept(void **state)
 {
 	const struct control_fixture *fixture = *state;
@@ -433,6 +496,8 @@ int main(void)
 		SERVED(the_line_survives_a_shell),
 		SERVED(the_environment_names_the_socket),
 		SERVED(what_a_vm_uses_is_kept),
+		SERVED(what_vms_did_wrong_is_named),
+		UNSERVED(watching_holds_no_connection),
 	};
 
 	program_find();

@@ -31,6 +31,7 @@ struct option_spec {
 /* A command being run. */
 struct invocation {
 	const struct command *command;
+	const char *control; /* path of the daemon's socket */
 	struct client *client;
 	bool json;
 	json_t *options; /* what was given, member by member */
@@ -45,7 +46,7 @@ struct command {
 	const char *summary;
 	const char *details;		   /* further lines of help, or NULL */
 	const struct option_spec *options; /* ends with a NULL name; or NULL */
-	const char *request; /* the daemon's command, for run_request() and run_list() */
+	const char *request;		   /* the daemon's command, for run_request() */
 	/* Returns the exit status. */
 	int (*run)(struct invocation *invocation);
 	/* Prints the request's result for people; NULL: success is silent. */

@@ -333,9 +333,16 @@ int run_log_level(struct invocation *invocation)
 {
 	json_t *result;
 
-	if (invocation->count > 0)
-		json_object_set_new(invocation->options, "level",
-				    json_string(invocation->arguments[0]));
+	if (invocation->count > 0) {
+		json_t *level = json_string(invocation->arguments[0]);
+
+		if (level == NULL) {
+			fprintf(stderr, "ptnetctl: the level is not valid UTF-8: give error, "
+					"warning, info or debug\n");
+			return EXIT_USAGE;
+		}
+		json_object_set_new(invocation->options, "level", level);
+	}
 	result = client_request(invocation->client, "log-level", invocation->options);
 	if (result == NULL)
 		return EXIT_FAILURE;

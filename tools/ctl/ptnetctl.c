@@ -289,6 +289,7 @@ static int command_run(struct invocation *invocation, const struct globals *glob
 		return usage_error(command, "%s: unexpected argument \"%s\"", command->words,
 				   invocation->arguments[command->max_arguments]);
 	invocation->json = globals->json;
+	invocation->control = globals->control;
 	invocation->client = client_connect(globals->control);
 	if (invocation->client == NULL)
 		return EXIT_FAILURE;

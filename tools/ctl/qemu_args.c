@@ -25,11 +25,13 @@ static void device_add(json_t *words, const char *socket)
 
 static int port_add(struct invocation *invocation, const char *name, json_t *words, json_t *seen)
 {
-	json_t *arguments = json_pack("{s:s}", "name", name);
-	json_t *port = arguments == NULL
-			       ? NULL
-			       : client_request(invocation->client, "port-show", arguments);
+	json_t *arguments = json_pack("{s:s}", "name", name), *port;
 
+	if (arguments == NULL) {
+		fprintf(stderr, "ptnetctl: the name is not valid UTF-8\n");
+		return EXIT_USAGE;
+	}
+	port = client_request(invocation->client, "port-show", arguments);
 	json_decref(arguments);
 	if (port == NULL)
 		return EXIT_FAILURE;

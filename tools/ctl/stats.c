@@ -207,6 +207,19 @@ static void sleep_seconds(double seconds)
 	nanosleep(&left, NULL);
 }
 
+/*
+ * Lets go of the daemon while it sleeps, which serves only so many clients and
+ * disconnects those that are silent for long. False: it is gone, as was said.
+ */
+static bool pause_watching(struct invocation *invocation, double seconds)
+{
+	client_close(invocation->client);
+	invocation->client = NULL;
+	sleep_seconds(seconds);
+	invocation->client = client_connect(invocation->control);
+	return invocation->client != NULL;
+}
+
 static int watch(struct invocation *invocation, double interval)
 {
 	const json_t *limit = option_get(invocation, "count");
@@ -214,8 +227,7 @@ static int watch(struct invocation *invocation, double interval)
 	json_t *before = counters_get(invocation), *after, *rates;
 
 	while (before != NULL && (limit == NULL || left-- > 0)) {
-		sleep_seconds(interval);
-		after = counters_get(invocation);
+		after = pause_watching(invocation, interval) ? counters_get(invocation) : NULL;
 		if (after == NULL)
 			break;
 		rates = rates_between(before, after);
@@ -236,12 +248,25 @@ static int watch(struct invocation *invocation, double interval)
 	return before != NULL && limit != NULL && left < 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* A port's name has letters. */
+static bool is_number(const char *text)
+{
+	return text[0] != '\0' && text[strspn(text, "0123456789.")] == '\0';
+}
+
 int run_stats(struct invocation *invocation)
 {
 	const json_t *interval = option_get(invocation, "watch");
 	json_t *counters, *port;
 	size_t i;
 
+	for (int a = 0; a < invocation->count; a++)
+		if (interval != NULL && is_number(invocation->arguments[a])) {
+			fprintf(stderr,
+				"ptnetctl: \"%s\" is no port; for seconds give --watch=%s\n",
+				invocation->arguments[a], invocation->arguments[a]);
+			return EXIT_USAGE;
+		}
 	if (interval != NULL)
 		return watch(invocation, json_number_value(interval));
 	if (option_get(invocation, "count") != NULL) {
