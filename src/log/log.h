@@ -3,6 +3,9 @@
  * The daemon's log: one line per event on standard error, with the level in
  * journald's "<N>" form when standard error is not a terminal.
  *
+ * A line that standard error does not take at once is lost, and the next one that it
+ * takes says how many were: no thread ever waits for whoever reads the log.
+ *
  * What a guest can cause must not make the log flow: such lines go through
  * log_limited(), which lets a burst of lines of one origin through and then
  * counts in silence until time has passed.

@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "captured_stderr.h"
 #include "log/error.h"
@@ -168,6 +170,138 @@ static void threads_share_the_limit(void **state)
 		assert_memory_equal(line, "<4>warning: flood of one guest", 30);
 }
 
+/* ---- a reader that has stopped ---- */
+
+/* Standard error is @fd until restore(). */
+static int replace_stderr(int fd)
+{
+	int original = dup(STDERR_FILENO);
+
+	dup2(fd, STDERR_FILENO);
+	return original;
+}
+
+static void restore_stderr(int original)
+{
+	dup2(original, STDERR_FILENO);
+	close(original);
+}
+
+/* What @fd holds, without waiting for more. */
+static const char *drain(int fd)
+{
+	size_t size = 0;
+	ssize_t got;
+
+	while ((got = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += (size_t)got;
+	text[size] = '\0';
+	return text;
+}
+
+static void lines_are_lost_and_counted(int writer, int reader)
+{
+	int original = replace_stderr(writer);
+	unsigned got, lost, i;
+
+	/* Would hang at some line if it waited. */
+	for (i = 0; i < 10000; i++)
+		log_info("line %u", i);
+	drain(reader);
+	got = count_lines(text);
+	assert_in_range(got, 10, 9999);
+	log_info("after it");
+	log_info("and another");
+	restore_stderr(original);
+
+	drain(reader);
+	assert_int_equal(sscanf(text,
+				"<4>warning: standard error was full: %u lines lost before the "
+				"next one\n",
+				&lost),
+			 1);
+	assert_int_equal(got + lost, 10000);
+	assert_string_equal(strchr(text, '\n') + 1, "<6>info: after it\n<6>info: and another\n");
+}
+
+static void a_full_pipe_does_not_hold_up(void **state)
+{
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	/* Only our end: O_NONBLOCK on the other would make it easy. */
+	assert_int_equal(fcntl(pipes[0], F_SETFL, O_NONBLOCK), 0);
+	lines_are_lost_and_counted(pipes[1], pipes[0]);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* What systemd gives a service. */
+static void a_full_socket_does_not_hold_up(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
+	lines_are_lost_and_counted(pair[1], pair[0]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void a_reader_that_is_gone_does_no_harm(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	close(pair[0]);
+	int original = replace_stderr(pair[1]);
+
+	log_info("nobody hears this");
+	restore_stderr(original);
+	close(pair[1]);
+	log_info("but this, and that one line was lost");
+}
+
+static void *write_numbered(void *argument)
+{
+	for (unsigned i = 0; i < FLOOD_LINES / 4; i++)
+		log_info("thread %u line %u", *(unsigned *)argument, i);
+	return NULL;
+}
+
+/* Whoever reads in between finds whole lines, whatever was lost. */
+static void a_slow_reader_gets_whole_lines(void **state)
+{
+	unsigned numbers[FLOOD_THREADS], reads = 0;
+	pthread_t threads[FLOOD_THREADS];
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	int original = replace_stderr(pipes[1]);
+
+	for (unsigned i = 0; i < FLOOD_THREADS; i++) {
+		numbers[i] = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, write_numbered, &numbers[i]), 0);
+	}
+	for (unsigned i = 0; i < FLOOD_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	restore_stderr(original);
+	close(pipes[1]);
+	(void)drain(pipes[0]);
+	for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1, reads++) {
+		unsigned thread, number;
+
+		assert_non_null(strchr(line, '\n'));
+		assert_int_equal(sscanf(line, "<6>info: thread %u line %u\n", &thread, &number), 2);
+	}
+	assert_true(reads > 10);
+	close(pipes[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +312,10 @@ int main(void)
 		cmocka_unit_test(one_origin_gets_ten_lines),
 		cmocka_unit_test(hidden_lines_do_not_count),
 		cmocka_unit_test(threads_share_the_limit),
+		cmocka_unit_test(a_full_pipe_does_not_hold_up),
+		cmocka_unit_test(a_full_socket_does_not_hold_up),
+		cmocka_unit_test(a_reader_that_is_gone_does_no_harm),
+		cmocka_unit_test(a_slow_reader_gets_whole_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
