@@ -77,17 +77,19 @@ static int region_make(struct inventory_region **out, struct inventory *inventor
 		       struct socket_access access, struct error *error)
 {
 	struct inventory_region *made = calloc(1, sizeof(*made));
+	struct region_config named = *config;
 	int rc;
 
 	if (made == NULL)
 		return out_of_memory(error);
+	named.name = name;
 	snprintf(made->name, sizeof(made->name), "%s", name);
 	made->implicit = implicit;
 	access = socket_access_or(access, inventory->access);
 	rc = name_region_socket(made->socket, inventory->sockets_directory, name, error);
 	if (rc < 0)
 		goto fail_name;
-	rc = region_create(&made->region, config, error);
+	rc = region_create(&made->region, &named, error);
 	if (rc < 0)
 		goto fail_region;
 	rc = memdev_listen(&made->listener, inventory->engine, inventory->base, made->region,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,10 +20,12 @@
 #define OBJECT_ALIGN 64u
 #define FIRST_ID     2 /* 1 is netmap's global region */
 #define MAX_IDS	     65536
+#define NAME_SIZE    64
 
 struct region {
 	unsigned references;
 	uint16_t id;
+	char name[NAME_SIZE];
 	int fd;
 	char *base;
 	size_t file_size;
@@ -187,6 +190,33 @@ fail_close:
 	return result;
 }
 
+/* The daemon goes on without, and somebody should know what would help. */
+static void warn_of_ordinary_pages(const struct region *region, uint64_t huge_size, int result)
+{
+	uint64_t pages = huge_size / HUGE_PAGE;
+
+	switch (result) {
+	case -ENOMEM:
+		log_warning("region \"%s\" has ordinary pages: the host has not %" PRIu64
+			    " free huge pages of 2 MiB; add %" PRIu64
+			    " to vm.nr_hugepages with sysctl(8), then make the region again",
+			    region->name, pages, pages);
+		break;
+	case -ENODEV:
+	case -ENOENT:
+	case -ENOSYS:
+	case -EINVAL:
+		log_warning("region \"%s\" has ordinary pages: this kernel has no huge pages of "
+			    "2 MiB (%s)",
+			    region->name, strerror(-result));
+		break;
+	default:
+		log_warning("region \"%s\" has ordinary pages: cannot get %" PRIu64
+			    " huge pages of 2 MiB: %s",
+			    region->name, pages, strerror(-result));
+	}
+}
+
 static int memory_create(struct region *region, bool hugepages, struct error *error)
 {
 	struct region_geometry *geometry = &region->geometry;
@@ -200,10 +230,7 @@ static int memory_create(struct region *region, bool hugepages, struct error *er
 			geometry->hugepages = true;
 			return 0;
 		}
-		log_warning("region of %" PRIu64 " MiB: no huge pages (%s), using ordinary pages; "
-			    "reserve %" PRIu64 " pages of 2 MiB with "
-			    "'sysctl vm.nr_hugepages' to change that",
-			    geometry->memsize >> 20, strerror(-result), huge_size / HUGE_PAGE);
+		warn_of_ordinary_pages(region, huge_size, result);
 	}
 	result = file_create(region, 0, geometry->memsize);
 	if (result < 0)
@@ -229,6 +256,10 @@ int region_create(struct region **out, const struct region_config *config, struc
 		goto fail_free;
 	}
 	region->id = (uint16_t)result;
+	if (config->name != NULL)
+		snprintf(region->name, sizeof(region->name), "%s", config->name);
+	else
+		snprintf(region->name, sizeof(region->name), "%u", region->id);
 	result = pools_init(region);
 	if (result < 0) {
 		error_set(error, -result, "out of memory");
@@ -268,6 +299,11 @@ void region_put(struct region *region)
 uint16_t region_id(const struct region *region)
 {
 	return region->id;
+}
+
+const char *region_name(const struct region *region)
+{
+	return region->name;
 }
 
 int region_fd(const struct region *region)

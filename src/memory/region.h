@@ -31,6 +31,7 @@ struct pool_geometry {
 
 /* What is asked for; 0 means netmap's private default (spec/ports.md section 8.4). */
 struct region_config {
+	const char *name; /* for people to know it by; NULL: its id will do. Is copied */
 	uint32_t if_num, if_size;
 	uint32_t ring_num, ring_size;
 	uint32_t buf_num, buf_size;
@@ -71,6 +72,7 @@ void region_put(struct region *region);
 
 /* Constant for the region's life; any thread. */
 uint16_t region_id(const struct region *region);
+const char *region_name(const struct region *region);
 int region_fd(const struct region *region); /* stays the region's; dup it to pass it on */
 char *region_base(const struct region *region);
 const struct region_geometry *region_geometry(const struct region *region);

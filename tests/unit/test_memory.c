@@ -9,12 +9,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "captured_stderr.h"
 #include "memory/pool.h"
 #include "memory/region.h"
+
+#define HUGE_PAGE (UINT64_C(2) << 20)
 
 static void pool_hands_out_in_order_and_once(void **state)
 {
@@ -175,14 +180,27 @@ static void big_regions_are_sparse(void **state)
 
 static void missing_hugepages_fall_back(void **state)
 {
-	struct region_config config = {.hugepages = true, .buf_num = 1000000, .buf_size = 65536};
+	struct region_config config = {
+		.name = "pool", .hugepages = true, .buf_num = 1000000, .buf_size = 65536};
+	struct captured_stderr capture;
 	struct region *region;
 	struct error error;
+	char text[1000], advice[64];
 
 	(void)state;
+	capture_stderr(&capture);
 	/* Nobody has reserved 65 GB of huge pages. */
-	if (region_create(&region, &config, &error) < 0)
+	int result = region_create(&region, &config, &error);
+	release_stderr(&capture, text, sizeof(text));
+	if (result < 0)
 		fail_msg("%s", error.text);
+	assert_string_equal(region_name(region), "pool");
+	assert_non_null(strstr(text, "region \"pool\" has ordinary pages"));
+	/* Which of the two depends on the kernel. */
+	snprintf(advice, sizeof(advice), "add %" PRIu64 " to vm.nr_hugepages",
+		 (region_geometry(region)->memsize + HUGE_PAGE - 1) / HUGE_PAGE);
+	assert_true(strstr(text, advice) != NULL ||
+		    strstr(text, "this kernel has no huge pages") != NULL);
 	assert_false(region_geometry(region)->hugepages);
 	region_put(region);
 }
