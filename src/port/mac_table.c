@@ -2,6 +2,7 @@
 #include "port/mac_table.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 void mac_table_init(struct mac_table *table, uint32_t ageing_s, uint32_t limit)
 {
@@ -9,6 +10,9 @@ void mac_table_init(struct mac_table *table, uint32_t ageing_s, uint32_t limit)
 	pthread_mutex_init(&table->insert_lock, NULL);
 	table->ageing_s = ageing_s;
 	table->limit = limit;
+	if (getrandom(&table->key, sizeof(table->key), 0) != sizeof(table->key))
+		table->key = (uintptr_t)table * UINT64_C(0x9e3779b97f4a7c15);
+	table->key |= 1;
 }
 
 void mac_table_fini(struct mac_table *table)
@@ -58,8 +62,8 @@ static void table_sweep(struct mac_table *table, uint32_t now_s)
 }
 
 /*
- * The entry that @mac may take: its own, an empty one, else the oldest. A port at
- * its limit may only replace one of its own.
+ * The entry that @mac may take: its own, an empty or aged one, else the oldest of the
+ * port's own. A port at its limit may only replace one of its own.
  */
 static struct mac_entry *entry_choose(struct mac_table *table, uint64_t mac, unsigned port,
 				      uint32_t now_s)
@@ -77,7 +81,7 @@ static struct mac_entry *entry_choose(struct mac_table *table, uint64_t mac, uns
 
 		if (word != 0 && word >> 16 == mac)
 			return ours || !at_limit ? entry : NULL;
-		if (at_limit && !ours)
+		if (!ours && (at_limit || (word != 0 && age <= table->ageing_s)))
 			continue;
 		if (word == 0)
 			age = UINT32_MAX;

@@ -9,7 +9,9 @@
  *
  * Better than netmap's table, which is direct mapped, never ages, does not notice
  * an address that moved back and lets one port fill all of it: here entries age,
- * every packet's source is compared, and a port may hold @limit addresses.
+ * every packet's source is compared, and a port may hold @limit addresses. A new
+ * address never drives out another port's that has not aged, and the hash is keyed, so no
+ * port can make the switch flood what is meant for another.
  */
 #ifndef PTNET_PORT_MAC_TABLE_H
 #define PTNET_PORT_MAC_TABLE_H
@@ -42,6 +44,7 @@ struct mac_table {
 	uint32_t swept_s; /* when aged entries were last thrown out; under insert_lock */
 	uint32_t ageing_s;
 	uint32_t limit; /* entries per port */
+	uint64_t key;	/* random and odd: nobody can aim at a bucket */
 };
 
 void mac_table_init(struct mac_table *table, uint32_t ageing_s, uint32_t limit);
@@ -66,7 +69,7 @@ static inline bool mac_is_multicast(uint64_t mac)
 static inline struct mac_bucket *mac_table_bucket(struct mac_table *table, uint64_t mac)
 {
 	/* Multiplicative hash; the high bits are the well mixed ones. */
-	return &table->buckets[mac * UINT64_C(0x9e3779b97f4a7c15) >> 52];
+	return &table->buckets[mac * table->key >> 52];
 }
 
 _Static_assert(MAC_TABLE_BUCKETS == 1u << (64 - 52), "the hash yields a bucket number");
@@ -119,7 +122,10 @@ static inline void mac_table_learn(struct mac_table *table, uint64_t mac, unsign
 	mac_table_insert(table, mac, port, now_s);
 }
 
-/* Forgets what was learnt on @port; nothing may be learning on it. */
+/*
+ * Forgets what was learnt on @port. What is being learnt on it at this moment may stay.
+ * Any thread.
+ */
 void mac_table_flush_port(struct mac_table *table, unsigned port);
 
 #endif

@@ -150,7 +150,8 @@ static void an_address_moves_and_moves_back(void **state)
 	table_destroy(table);
 }
 
-static void a_full_bucket_gives_up_its_oldest(void **state)
+/* An address that has not aged is given up for its own port's new one only. */
+static void a_full_bucket_keeps_what_others_have(void **state)
 {
 	struct mac_table *table = table_create(AGEING, LIMIT);
 	uint64_t macs[7];
@@ -161,20 +162,22 @@ static void a_full_bucket_gives_up_its_oldest(void **state)
 		mac_table_learn(table, macs[i], i, 100 + i);
 	mac_table_learn(table, macs[0], 0, 110); /* no longer the oldest */
 	mac_table_learn(table, macs[4], 4, 111);
-	assert_int_equal(mac_table_lookup(table, macs[1], 111), MAC_TABLE_UNKNOWN);
-	mac_table_learn(table, macs[5], 5, 112);
-	assert_int_equal(mac_table_lookup(table, macs[2], 112), MAC_TABLE_UNKNOWN);
-	assert_int_equal(mac_table_lookup(table, macs[0], 112), 0);
-	assert_int_equal(mac_table_lookup(table, macs[3], 112), 3);
-	assert_int_equal(mac_table_lookup(table, macs[4], 112), 4);
-	assert_int_equal(mac_table_lookup(table, macs[5], 112), 5);
+	assert_int_equal(mac_table_lookup(table, macs[4], 111), MAC_TABLE_UNKNOWN);
+	mac_table_learn(table, macs[4], 2, 111);
+	assert_int_equal(mac_table_lookup(table, macs[4], 111), 2);
+	assert_int_equal(mac_table_lookup(table, macs[2], 111), MAC_TABLE_UNKNOWN);
+	assert_int_equal(table->per_port[2], 1);
+	/* The one that was silent for longest has aged. */
+	mac_table_learn(table, macs[5], 5, 101 + AGEING + 1);
+	assert_int_equal(mac_table_lookup(table, macs[5], 101 + AGEING + 1), 5);
 	assert_int_equal(table->per_port[1], 0);
-	assert_int_equal(table->per_port[2], 0);
 	assert_int_equal(table->per_port[5], 1);
 	/* An empty place is taken before anything is given up. */
 	mac_table_flush_port(table, 5);
 	mac_table_learn(table, macs[6], 6, 113);
+	assert_int_equal(mac_table_lookup(table, macs[0], 113), 0);
 	assert_int_equal(mac_table_lookup(table, macs[3], 113), 3);
+	assert_int_equal(mac_table_lookup(table, macs[4], 113), 2);
 	assert_int_equal(mac_table_lookup(table, macs[6], 113), 6);
 	table_destroy(table);
 }
@@ -302,7 +305,9 @@ static void model_learn(struct model *model, unsigned bucket, uint64_t mac, int 
 			return;
 		}
 	for (unsigned way = 0; way < MAC_TABLE_WAYS; way++) {
-		if (at_limit && entries[way].port != port)
+		if (entries[way].port != port &&
+		    (at_limit ||
+		     (entries[way].port >= 0 && now - entries[way].seen <= MODEL_AGEING)))
 			continue;
 		if (take == NULL ||
 		    (take->port >= 0 && (entries[way].port < 0 || entries[way].seen < take->seen)))
@@ -433,7 +438,7 @@ int main(void)
 		cmocka_unit_test(entries_age_unless_refreshed),
 		cmocka_unit_test(a_clock_that_is_behind_ages_nothing),
 		cmocka_unit_test(an_address_moves_and_moves_back),
-		cmocka_unit_test(a_full_bucket_gives_up_its_oldest),
+		cmocka_unit_test(a_full_bucket_keeps_what_others_have),
 		cmocka_unit_test(a_port_holds_no_more_than_its_limit),
 		cmocka_unit_test(aged_entries_do_not_count_towards_the_limit),
 		cmocka_unit_test(flushing_forgets_one_port_only),
