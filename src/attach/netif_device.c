@@ -149,8 +149,9 @@ static int map_arrays(struct netif_device *device, struct endpoint_csb *csb)
 
 /* ---- starting and stopping ---- */
 
-/* 0, or -ENXIO if the CSB cannot be reached. */
-static int start(struct netif_device *device)
+/* Finds the CSB and begins with it. 0, or -ENXIO if it cannot be reached. */
+static int start(struct netif_device *device,
+		 void (*begin)(struct port *port, const struct endpoint_csb *csb))
 {
 	struct port *port = device->port;
 	struct endpoint_csb csb = {.extension = device->state.csb_in_region};
@@ -167,16 +168,22 @@ static int start(struct netif_device *device)
 	if (result < 0)
 		return result;
 	device->lost = false;
-	endpoint_start(port, &csb);
+	begin(port, &csb);
 	device->started = true;
 	return 0;
 }
 
-/* When it returns nobody touches guest memory. */
+/* When either returns nobody touches guest memory. */
 static void stop(struct netif_device *device)
 {
-	if (device->started)
-		endpoint_stop(device->port);
+	endpoint_stop(device->port);
+	device->started = false;
+	unmap_arrays(device);
+}
+
+static void suspend(struct netif_device *device)
+{
+	endpoint_suspend(device->port);
 	device->started = false;
 	unmap_arrays(device);
 }
@@ -190,7 +197,7 @@ static void resume(struct netif_device *device)
 	    pci_config_bus_master(&device->state.config) &&
 	    array_unusable(device, device->state.csb_gh, &range) == NULL &&
 	    array_unusable(device, device->state.csb_hg, &range) == NULL)
-		start(device);
+		start(device, endpoint_resume);
 }
 
 static int create(struct netif_device *device)
@@ -200,7 +207,7 @@ static int create(struct netif_device *device)
 	if (device->started)
 		return 0; /* runs already: nothing changes */
 	device->state.csb_in_region = (device->state.features & PTNET_F_REGION_CSB) != 0;
-	result = start(device);
+	result = start(device, endpoint_start);
 	device->state.created = result == 0;
 	return result;
 }
@@ -381,7 +388,7 @@ static int write_config(struct netif_device *device, uint64_t offset, uint32_t c
 	if (after)
 		resume(device);
 	else
-		stop(device);
+		suspend(device);
 	return EXPENSIVE;
 }
 
@@ -512,7 +519,7 @@ static int netif_dma_unmap(struct vfio_user_function *function,
 
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
 		if (!device->state.csb_in_region)
-			stop(device);
+			suspend(device);
 		dma_table_clear(&device->dma);
 		return EXPENSIVE;
 	}
@@ -521,7 +528,7 @@ static int netif_dma_unmap(struct vfio_user_function *function,
 		return result;
 	if (!csb_inside(device, unmap->address, unmap->size))
 		return 0;
-	stop(device);
+	suspend(device);
 	return EXPENSIVE;
 }
 

@@ -4,32 +4,35 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "log/log.h"
+#include "port/buffers.h"
 #include "port/port.h"
 
-/*
- * A ring that was stopped for a bad buffer index still holds it, in a slot that is
- * not the owner's to mend.
- */
-static bool holds_bad_buffer(struct port *port)
+/* What came meanwhile wants to be seen; and a pipe's peer may have waited for us. */
+static void look_at_all(struct port *port)
 {
-	bool bad = false;
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		port->ops->kicked(&port->rings[i]);
+}
 
-	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		struct kring *kring = &port->rings[i];
+/* The owner before may have died in the middle of an exchange of buffers. */
+static void mend(struct port *port)
+{
+	uint32_t mended = buffers_mend(port);
 
-		pthread_mutex_lock(&kring->lock);
-		bad |= kring->fault == PTNET_FAULT_BUF_IDX;
-		pthread_mutex_unlock(&kring->lock);
-	}
-	return bad;
+	if (mended == 0)
+		return;
+	log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+		    "port %s: %u slots had no buffer of their own: they get new ones", port->name,
+		    mended);
+	port->ops->reset(port);
 }
 
 void endpoint_start(struct port *port, const struct endpoint_csb *csb)
 {
 	if (port->running)
 		return;
-	if (holds_bad_buffer(port))
-		endpoint_reset(port);
+	mend(port);
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
 
@@ -38,12 +41,10 @@ void endpoint_start(struct port *port, const struct endpoint_csb *csb)
 		pthread_mutex_unlock(&kring->lock);
 	}
 	port->running = true;
-	/* A pipe's peer may have waited for us; and what is queued wants to be seen. */
-	for (unsigned i = 0; i < port_num_rings(port); i++)
-		port->ops->kicked(&port->rings[i]);
+	look_at_all(port);
 }
 
-void endpoint_stop(struct port *port)
+static void leave_csb(struct port *port, void (*leave)(struct kring *kring))
 {
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
@@ -53,17 +54,44 @@ void endpoint_stop(struct port *port)
 		/* A reader releases in silence: what it has read must not come again. */
 		if (kring->dir == KRING_RX)
 			kring_pull(kring);
-		kring_stop(kring);
+		leave(kring);
 		pthread_mutex_unlock(&kring->lock);
 	}
 	port->running = false;
 }
 
+void endpoint_stop(struct port *port)
+{
+	leave_csb(port, kring_stop);
+}
+
+void endpoint_suspend(struct port *port)
+{
+	if (port->running)
+		leave_csb(port, kring_suspend);
+}
+
+void endpoint_resume(struct port *port, const struct endpoint_csb *csb)
+{
+	if (port->running)
+		return;
+	for (unsigned i = 0; i < port_num_rings(port); i++) {
+		struct kring *kring = &port->rings[i];
+
+		pthread_mutex_lock(&kring->lock);
+		if (kring->state == KRING_SUSPENDED)
+			kring_resume(kring, &csb->atok[i], &csb->ktoa[i]);
+		pthread_mutex_unlock(&kring->lock);
+	}
+	port->running = true;
+	look_at_all(port);
+}
+
 void endpoint_reset(struct port *port)
 {
 	port_restore_constants(port);
-	if (port->ops->reset != NULL)
-		port->ops->reset(port);
+	port->ops->reset(port);
+	buffers_mend(port);
 }
 
 bool endpoint_running(const struct port *port)
@@ -102,7 +130,7 @@ int endpoint_set_interrupt(struct port *port, unsigned ring, int eventfd)
 	struct kring *kring = &port->rings[ring];
 	pthread_mutex_lock(&kring->lock);
 	int before = kring->interrupt_fd;
-	kring->interrupt_fd = eventfd;
+	kring_set_interrupt(kring, eventfd);
 	pthread_mutex_unlock(&kring->lock);
 	if (before >= 0)
 		close(before);

@@ -31,8 +31,9 @@ struct endpoint_csb {
 
 /*
  * CREATE (spec/ptnet-device.md section 6.2): writes the port's positions into the
- * CSB, clears faults and starts all rings. Nothing happens if they run already. A
- * port of which a ring was stopped for a bad buffer index starts with fresh rings.
+ * CSB, clears faults and starts all rings. Nothing happens if they run already. Slots
+ * that hold no buffer of their own are mended first; a port that stands alone (VALE) then
+ * starts with fresh rings.
  * The CSB must stay mapped until endpoint_stop() returns.
  */
 void endpoint_start(struct port *port, const struct endpoint_csb *csb);
@@ -45,9 +46,18 @@ void endpoint_start(struct port *port, const struct endpoint_csb *csb);
 void endpoint_stop(struct port *port);
 
 /*
+ * The CSB goes away for a time without its owner knowing (guest RAM unmapped, bus mastering
+ * off): like endpoint_stop(), but endpoint_resume() goes on where the rings were, with what
+ * the owner published meanwhile, and interrupts it. Either does nothing if there is
+ * nothing to do; endpoint_stop() after endpoint_suspend() is a DELETE.
+ */
+void endpoint_suspend(struct port *port);
+void endpoint_resume(struct port *port, const struct endpoint_csb *csb);
+
+/*
  * The owner is gone or was reset: gives a port that stands alone (VALE) fresh
- * rings with distinct buffers, so that what a crash left behind does not reach
- * the next owner. A pipe end keeps its state (spec/ports.md section 3.3). Only
+ * rings, so that queued packets do not reach the next owner (buffers are not cleared), and
+ * the switch forgets its addresses. A pipe end keeps its state (spec/ports.md section 3.3). Only
  * while stopped.
  */
 void endpoint_reset(struct port *port);

@@ -35,6 +35,7 @@
 
 #include "log/log.h"
 #include "port/port.h"
+#include "ring/interrupt.h"
 
 #define RUN_BUDGET     512u
 #define POLL_EVENTS    64
@@ -249,6 +250,7 @@ static void worker_take_inbox(struct worker *worker)
 	uint64_t now = now_ns();
 	for (kring = oldest_first; kring != NULL; kring = kring->inbox_next) {
 		ring_adapt_on_wake(worker, kring, now);
+		ring_count(&kring->counters, RING_WAKEUPS, 1);
 		ring_enter_run(worker, kring);
 	}
 }
@@ -453,6 +455,10 @@ void *worker_main(void *argument)
 	char name[16];
 
 	this_worker = worker;
+	if (interrupt_prepare() < 0) /* its rings will try again, and say so */
+		log_error(
+			"worker %u: cannot prepare interrupts: raise fs.aio-max-nr with sysctl(8)",
+			worker->index);
 	snprintf(name, sizeof(name), "worker-%u", worker->index);
 	pthread_setname_np(pthread_self(), name);
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {

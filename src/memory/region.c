@@ -362,6 +362,12 @@ void region_buf_free(struct region *region, uint32_t index)
 	pool_free(&region->bufs, index);
 }
 
+void region_buf_free_all(struct region *region)
+{
+	for (uint32_t index = REGION_FIRST_BUF; index < region->bufs.objtotal; index++)
+		pool_free(&region->bufs, index);
+}
+
 int region_csb_alloc(struct region *region)
 {
 	int64_t index = pool_alloc(&region->csbs);

@@ -85,6 +85,7 @@ int region_ring_alloc(struct region *region);
 void region_ring_free(struct region *region, uint32_t index);
 int64_t region_buf_alloc(struct region *region);
 void region_buf_free(struct region *region, uint32_t index);
+void region_buf_free_all(struct region *region);
 int region_csb_alloc(struct region *region);
 void region_csb_free(struct region *region, uint32_t index);
 

@@ -25,7 +25,7 @@
 #define BATCH_SLOTS 512u
 
 struct pipe_end {
-	struct port *peer; /* control thread */
+	_Atomic(struct port *) peer; /* the control thread writes */
 };
 
 static struct pipe_end *end_of(const struct port *port)
@@ -114,8 +114,12 @@ static bool sender_wants_room(const struct kring *tx)
 {
 	uint32_t room = ring_distance(tx->num_slots, tx->head, tx->hwtail);
 
-	/* Drivers that wait with cur at head may wait for room for the longest packet. */
-	return room < tx->num_slots / 2 || room <= NETMAP_MAX_FRAGS || tx->cur == tx->hwtail;
+	/*
+	 * Drivers that wait with cur at head may wait for room for the longest packet: in
+	 * netmap's Linux driver 65536 bytes and two slots (spec/ptnet-device.md section 5).
+	 */
+	return room < tx->num_slots / 2 || room <= NETMAP_MAX_FRAGS ||
+	       room < UINT32_C(65536) / tx->buf_size + 2 || tx->cur == tx->hwtail;
 }
 
 /* A new cur may say that the sender now waits for room. */
@@ -191,6 +195,17 @@ static void pipe_kicked(struct kring *kring)
 
 /* ---- control ---- */
 
+/* The sender's slots get what the reader's hold; then both are as new. */
+static void pair_rewind(struct kring *tx, struct kring *rx)
+{
+	for (uint32_t i = rx->hwcur; i != tx->hwcur; i = ring_next(tx->num_slots, i))
+		kring_store_slot(tx, i, kring_load_slot(rx, i));
+	port_rewind_ring(tx);
+	for (uint32_t i = 0; i < tx->num_slots; i++)
+		kring_store_slot(rx, i, kring_load_slot(tx, i));
+	port_rewind_ring(rx);
+}
+
 /*
  * An end that is closed while the other stays open keeps its queue (3.3). Fresh
  * rings come when nobody is left who could miss anything.
@@ -199,10 +214,8 @@ static void pair_reset(struct kring *tx, struct kring *rx)
 {
 	pthread_mutex_lock(&tx->lock);
 	pthread_mutex_lock(&rx->lock);
-	if (tx->peer == rx && tx->state == KRING_STOPPED && rx->state == KRING_STOPPED) {
-		port_reset_ring(tx);
-		port_reset_ring(rx);
-	}
+	if (tx->peer == rx && tx->state == KRING_STOPPED && rx->state == KRING_STOPPED)
+		pair_rewind(tx, rx);
 	pthread_mutex_unlock(&rx->lock);
 	pthread_mutex_unlock(&tx->lock);
 }
@@ -234,12 +247,10 @@ static void pipe_reset(struct port *port)
 static void couple(struct kring *tx, struct kring *rx)
 {
 	/* The reader's slots start with the sender's buffers: only one end owns a slot. */
-	rx->own_bufs = tx->own_bufs;
 	rx->borrows_bufs = true;
 	tx->peer = rx;
 	rx->peer = tx;
-	port_reset_ring(tx);
-	port_reset_ring(rx);
+	pair_rewind(tx, rx);
 }
 
 /* Takes both rings' locks in order, so that neither run nor kick sees half of it. */
@@ -254,7 +265,6 @@ static void uncouple(struct kring *kring)
 	pthread_mutex_lock(&rx->lock);
 	tx->peer = NULL;
 	rx->peer = NULL;
-	rx->own_bufs = NULL;
 	pthread_mutex_unlock(&rx->lock);
 	pthread_mutex_unlock(&tx->lock);
 }

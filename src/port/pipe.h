@@ -4,7 +4,7 @@
  * change hands by exchanging slots, their bytes are never touched
  * (spec/ports.md section 3).
  *
- * All functions: control thread.
+ * All functions: control thread, but for port_is_pipe() and pipe_peer(): any.
  */
 #ifndef PTNET_PORT_PIPE_H
 #define PTNET_PORT_PIPE_H

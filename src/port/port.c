@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "port/buffers.h"
+
 static int config_check(const struct port_config *config, const struct region *region,
 			struct error *error)
 {
@@ -112,14 +114,9 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 
 static void ring_fini(struct kring *kring)
 {
-	struct region *region = kring->port->region;
-
-	if (kring->own_bufs != NULL && !kring->borrows_bufs) {
-		for (uint32_t i = 0; i < kring->num_slots; i++)
-			region_buf_free(region, kring->own_bufs[i]);
+	if (!kring->borrows_bufs)
 		free(kring->own_bufs);
-	}
-	region_ring_free(region, kring->ring_object);
+	region_ring_free(kring->port->region, kring->ring_object);
 	pthread_mutex_destroy(&kring->lock);
 }
 
@@ -159,8 +156,9 @@ static void csb_alloc(struct port *port)
 
 static uint32_t max_frame(const struct port *port)
 {
-	uint64_t fits =
-		(uint64_t)NETMAP_MAX_FRAGS * region_geometry(port->region)->buf_pool.objsize;
+	uint32_t slots = port->rx_slots - 1; /* one stays empty */
+	uint64_t fits = (uint64_t)(slots < NETMAP_MAX_FRAGS ? slots : NETMAP_MAX_FRAGS) *
+			region_geometry(port->region)->buf_pool.objsize;
 
 	return fits < PORT_MAX_FRAME ? (uint32_t)fits : PORT_MAX_FRAME;
 }
@@ -216,6 +214,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 	}
 	netmap_if_fill(port);
 	csb_alloc(port);
+	buffers_enter(port);
 	return 0;
 
 fail_rings:
@@ -231,6 +230,7 @@ fail_region:
 
 void port_fini(struct port *port)
 {
+	buffers_leave(port);
 	if (port->csb_index >= 0)
 		region_csb_free(port->region, (uint32_t)port->csb_index);
 	for (unsigned i = port_num_rings(port); i-- > 0;)
@@ -260,6 +260,9 @@ int port_alloc_buffers(struct port *port, struct kring *kring, struct error *err
 		bufs[i] = (uint32_t)buf;
 	}
 	kring->own_bufs = bufs;
+	for (uint32_t i = 0; i < kring->num_slots; i++)
+		kring_store_slot(kring, i, (struct netmap_slot){.buf_idx = bufs[i]});
+	port_rewind_ring(kring);
 	return 0;
 }
 
@@ -275,7 +278,7 @@ void port_restore_constants(struct port *port)
 	}
 }
 
-void port_reset_ring(struct kring *kring)
+void port_rewind_ring(struct kring *kring)
 {
 	/* slot.len has 16 bits: a buffer of 65536 bytes shows as 65535. */
 	uint32_t len = kring->buf_size < UINT16_MAX ? kring->buf_size : UINT16_MAX;
@@ -284,7 +287,10 @@ void port_reset_ring(struct kring *kring)
 	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
 	ring_header_fill(kring);
 	for (uint32_t i = 0; i < kring->num_slots; i++) {
-		struct netmap_slot slot = {.buf_idx = kring->own_bufs[i], .len = (uint16_t)len};
+		struct netmap_slot slot = {
+			.buf_idx = kring_load_slot(kring, i).buf_idx,
+			.len = (uint16_t)len,
+		};
 
 		kring_store_slot(kring, i, slot);
 	}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A port: rings in a memory region, and a type that moves packets between them
- * (vale, pipe, null). Ports know nothing of who is attached to them.
+ * (vale, pipe). Ports know nothing of who is attached to them.
  */
 #ifndef PTNET_PORT_PORT_H
 #define PTNET_PORT_PORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <ptnet/registers.h>
 
@@ -19,8 +20,9 @@
 #define PORT_NAME_SIZE NETMAP_REQ_IFNAMSIZ
 
 #define PORT_DEFAULT_SLOTS 1024
-#define PORT_MIN_SLOTS	   64	  /* fewer cannot hold a 64 KB frame in 2 KB buffers */
-#define PORT_MAX_FRAME	   65550u /* bytes: a 64 KB packet with its Ethernet header */
+#define PORT_MIN_SLOTS	   64
+/* bytes: a 64 KB packet with its Ethernet header and a VLAN tag */
+#define PORT_MAX_FRAME 65554u
 
 /* What a run of a ring ended with. */
 enum port_work {
@@ -58,7 +60,7 @@ struct port_ops {
 	/* The owner of @kring kicked it: wakes the ring to run, if any. No lock held. */
 	void (*kicked)(struct kring *kring);
 
-	/* Gives the port fresh rings after its owner left; NULL: it keeps them. */
+	/* Gives the port fresh rings after its owner left. */
 	void (*reset)(struct port *port);
 
 	/*
@@ -93,8 +95,9 @@ struct port {
 	int32_t csb_index; /* CSB page in the region; -1: none left, no extension */
 	uint64_t csb_gh_offset, csb_hg_offset;
 
-	struct kring *rings;  /* tx_rings TX rings, then rx_rings RX rings */
-	_Atomic bool running; /* an endpoint has started the rings */
+	LIST_ENTRY(port) link; /* buffers.c's */
+	struct kring *rings;   /* tx_rings TX rings, then rx_rings RX rings */
+	_Atomic bool running;  /* an endpoint has started the rings */
 	_Atomic uint64_t bad_kicks;
 	struct log_limit log_limit; /* for lines that the port's owner can cause */
 	void *type_private;	    /* the port type's own */
@@ -133,7 +136,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 /* Frees rings, their buffers and netmap_if and drops the region; not the port itself. */
 void port_fini(struct port *port);
 
-/* Gives every slot of @kring a buffer of its own. -ENOMEM: some may be missing. */
+/* Gives every slot of @kring a buffer and makes it a fresh ring. -ENOMEM: it has none. */
 int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error);
 
 /*
@@ -143,10 +146,10 @@ int port_alloc_buffers(struct port *port, struct kring *kring, struct error *err
 void port_restore_constants(struct port *port);
 
 /*
- * Puts the ring and its shared copy into the state of a fresh one (own buffers,
- * empty). Caller holds the ring's lock; it is stopped.
+ * Puts the ring and its shared copy into the state of a fresh one, empty, with the
+ * buffers that its slots hold. Caller holds the ring's lock; it is stopped.
  */
-void port_reset_ring(struct kring *kring);
+void port_rewind_ring(struct kring *kring);
 
 /* Leaves switch or peer and frees the port. engine_remove_port() comes first, if it runs. */
 void port_destroy(struct port *port);

@@ -144,13 +144,17 @@ static void vale_kicked(struct kring *kring)
 	pthread_mutex_unlock(&kring->lock);
 }
 
+/* Whoever comes next has other addresses. */
 static void vale_reset(struct port *port)
 {
+	struct vale_port *self = vale_port_of(port);
+
+	mac_table_flush_port(&self->vale->macs, self->index);
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
 
 		pthread_mutex_lock(&kring->lock);
-		port_reset_ring(kring);
+		port_rewind_ring(kring);
 		pthread_mutex_unlock(&kring->lock);
 	}
 }
@@ -188,15 +192,6 @@ static const struct port_ops vale_ops = {
 	.unpublish = vale_unpublish,
 	.detach = vale_detach,
 };
-
-bool port_is_vale(const struct port *port, struct vale **vale)
-{
-	if (port->ops != &vale_ops)
-		return false;
-	if (vale != NULL)
-		*vale = vale_port_of(port)->vale;
-	return true;
-}
 
 static int index_find(const struct vale *vale, const char *name, struct error *error)
 {
@@ -240,7 +235,6 @@ int vale_port_create(struct port **out, struct vale *vale, const struct port_con
 		if (result < 0)
 			goto fail_fini;
 	}
-	vale_reset(port);
 	self->vale = vale;
 	self->index = (unsigned)index;
 	port->type_private = self;

@@ -55,7 +55,4 @@ unsigned vale_port_index(const struct port *port);
 int vale_port_create(struct port **port, struct vale *vale, const struct port_config *config,
 		     struct region *region, struct error *error);
 
-/* True for ports that vale_port_create() made; *vale is their switch. */
-bool port_is_vale(const struct port *port, struct vale **vale);
-
 #endif

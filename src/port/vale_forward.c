@@ -7,7 +7,8 @@
  *   gather    slots of the sender, each read once, become frames (private copies
  *             of length and buffer address)
  *   classify  learn the source, look up the destination, put the frame on that
- *             destination's list
+ *             destination's list; once the copies to make are work enough for one
+ *             run, the rest of the frames waits for the next
  *   deliver   for each destination: the frames of its list, in order, merged with
  *             the flooded ones
  *
@@ -21,6 +22,8 @@
 
 #define BATCH_SLOTS   256u
 #define BATCH_MAX     (BATCH_SLOTS + NETMAP_MAX_FRAGS) /* a packet is never cut */
+#define COPY_BUDGET   (1u << 20) /* bytes to copy in one run, to all destinations together */
+#define COPY_OVERHEAD 64u	 /* a copy of no bytes takes as long as one of so many */
 #define FRAME_NONE    UINT16_MAX
 #define ETHER_HEADER  14u
 #define ETHER_ADDRESS 6u
@@ -33,8 +36,11 @@ struct fragment {
 struct frame {
 	uint16_t first; /* fragment */
 	uint16_t frags;
-	uint16_t next; /* on the same list */
+	uint16_t next;	/* on the same list */
+	uint16_t slots; /* of the sender's */
 	uint32_t bytes;
+	uint32_t longest;	/* fragment, bytes */
+	enum ring_counter drop; /* why it must not be forwarded; RING_PACKETS: it may */
 };
 
 struct list {
@@ -55,30 +61,40 @@ struct batch {
 
 /* ---- gather ---- */
 
-/*
- * Reads the slots of one packet, from @index on, at most up to head. Returns the
- * number of slots; *frame is filled if the packet may be forwarded.
- */
+static enum ring_counter reason_to_drop(const struct batch *batch, unsigned slots, bool bad)
+{
+	if (bad)
+		return RING_DROP_BAD_SLOT;
+	if (slots > NETMAP_MAX_FRAGS)
+		return RING_DROP_TOO_MANY_FRAGS;
+	if (batch->fragments[batch->num_fragments].len < ETHER_HEADER)
+		return RING_DROP_TOO_SHORT;
+	return RING_PACKETS;
+}
+
+/* Makes a frame of the slots from @index on, at most up to head; returns their number. */
 static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t index,
 			      unsigned available)
 {
 	struct frame *frame = &batch->frames[batch->num_frames];
 	unsigned slots = 0, frags = 0;
 	bool bad = false;
-	uint32_t bytes = 0;
+	uint32_t bytes = 0, longest = 0;
 	struct netmap_slot slot;
 
 	do {
 		slot = kring_load_slot(tx, index);
 		kring_clear_buf_changed(tx, index, slot);
 		if (kring_slot_valid(tx, slot) && (slot.flags & NS_INDIRECT) == 0) {
-			if (frags < NETMAP_MAX_FRAGS) {
+			/* An empty fragment takes no slot of a receiver's. */
+			if (frags < NETMAP_MAX_FRAGS && (frags == 0 || slot.len > 0)) {
 				struct fragment *fragment =
 					&batch->fragments[batch->num_fragments + frags++];
 
 				fragment->data = kring_buf(tx, slot);
 				fragment->len = slot.len;
 				bytes += slot.len;
+				longest = slot.len > longest ? slot.len : longest;
 				__builtin_prefetch(fragment->data);
 			}
 		} else {
@@ -88,20 +104,18 @@ static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t in
 		slots++;
 	} while ((slot.flags & NS_MOREFRAG) != 0 && slots < available);
 
-	if (bad) {
-		ring_count(&tx->counters, RING_DROP_BAD_SLOT, 1);
-	} else if (slots > NETMAP_MAX_FRAGS) {
-		ring_count(&tx->counters, RING_DROP_TOO_MANY_FRAGS, 1);
-	} else if (batch->fragments[batch->num_fragments].len < ETHER_HEADER) {
-		ring_count(&tx->counters, RING_DROP_TOO_SHORT, 1);
-	} else {
-		frame->first = (uint16_t)batch->num_fragments;
-		frame->frags = (uint16_t)frags;
-		frame->bytes = bytes;
-		frame->next = FRAME_NONE;
+	*frame = (struct frame){
+		.first = (uint16_t)batch->num_fragments,
+		.frags = (uint16_t)frags,
+		.next = FRAME_NONE,
+		.slots = (uint16_t)slots,
+		.bytes = bytes,
+		.longest = longest,
+		.drop = reason_to_drop(batch, slots, bad),
+	};
+	if (frame->drop == RING_PACKETS)
 		batch->num_fragments += frags;
-		batch->num_frames++;
-	}
+	batch->num_frames++;
 	return slots;
 }
 
@@ -115,8 +129,6 @@ static void gather(struct kring *tx, struct batch *batch, unsigned budget)
 	while (taken < available && taken < budget)
 		taken += gather_packet(tx, batch, ring_advance(tx->num_slots, tx->hwcur, taken),
 				       available - taken);
-	tx->hwcur = ring_advance(tx->num_slots, tx->hwcur, taken);
-	tx->hwtail = ring_prev(tx->num_slots, tx->hwcur);
 }
 
 /* ---- classify ---- */
@@ -139,48 +151,71 @@ static void unicast_append(struct batch *batch, unsigned port, uint16_t frame)
 	list_append(batch, list, frame);
 }
 
-static void classify(struct kring *tx, struct vale *vale, unsigned source, struct batch *batch)
+/* Where a frame goes: a port, or MAC_TABLE_UNKNOWN for all. */
+static unsigned destination_of(struct vale *vale, unsigned source, const uint8_t *header,
+			       uint32_t now)
 {
-	uint32_t now = vale_now_s();
-	uint8_t last_header[2 * ETHER_ADDRESS] = {0};
-	unsigned last_port = MAC_TABLE_UNKNOWN;
-	bool have_last = false;
+	uint64_t from = mac_from_bytes(header + ETHER_ADDRESS);
+	uint64_t to = mac_from_bytes(header);
 
+	if (!mac_is_multicast(from))
+		mac_table_learn(&vale->macs, from, source, now);
+	return mac_is_multicast(to) ? MAC_TABLE_UNKNOWN : mac_table_lookup(&vale->macs, to, now);
+}
+
+static void batch_begin(struct batch *batch)
+{
 	batch->num_destinations = 0;
 	batch->crowded = false;
 	batch->flood = (struct list){FRAME_NONE, FRAME_NONE};
 	memset(batch->unicast, 0xff, sizeof(batch->unicast));
-	for (unsigned number = 0; number < batch->num_frames; number++) {
-		uint16_t i = (uint16_t)number;
+}
+
+static void classify(struct kring *tx, struct vale *vale, unsigned source, struct batch *batch)
+{
+	uint32_t fan_out = atomic_load_explicit(&vale->ports_end, memory_order_relaxed);
+	uint32_t now = vale_now_s();
+	uint8_t last_header[2 * ETHER_ADDRESS] = {0};
+	unsigned last_port = MAC_TABLE_UNKNOWN, number, slots = 0;
+	uint64_t copied = 0;
+	bool have_last = false;
+
+	batch_begin(batch);
+	for (number = 0; number < batch->num_frames && copied < COPY_BUDGET; number++) {
+		const struct frame *frame = &batch->frames[number];
 		uint8_t header[2 * ETHER_ADDRESS];
 
+		slots += frame->slots;
+		if (frame->drop != RING_PACKETS) {
+			ring_count(&tx->counters, frame->drop, 1);
+			continue;
+		}
 		/* The one read of the addresses: the sender may change them meanwhile. */
-		memcpy(header, batch->fragments[batch->frames[i].first].data, sizeof(header));
+		memcpy(header, batch->fragments[frame->first].data, sizeof(header));
 		if (!have_last || memcmp(header, last_header, sizeof(header)) != 0) {
-			uint64_t from = mac_from_bytes(header + ETHER_ADDRESS);
-			uint64_t to = mac_from_bytes(header);
-
-			if (!mac_is_multicast(from))
-				mac_table_learn(&vale->macs, from, source, now);
-			last_port = mac_is_multicast(to) ? MAC_TABLE_UNKNOWN
-							 : mac_table_lookup(&vale->macs, to, now);
+			last_port = destination_of(vale, source, header, now);
 			memcpy(last_header, header, sizeof(header));
 			have_last = true;
 		}
+		copied += (frame->bytes + COPY_OVERHEAD) *
+			  (uint64_t)(last_port == MAC_TABLE_UNKNOWN ? fan_out : 1);
 		if (last_port == source)
 			ring_count(&tx->counters, RING_DROP_SAME_PORT, 1);
 		else if (last_port == MAC_TABLE_UNKNOWN)
-			list_append(batch, &batch->flood, i);
+			list_append(batch, &batch->flood, (uint16_t)number);
 		else
-			unicast_append(batch, last_port, i);
+			unicast_append(batch, last_port, (uint16_t)number);
 	}
+	batch->num_frames = number;
+	tx->hwcur = ring_advance(tx->num_slots, tx->hwcur, slots);
+	tx->hwtail = ring_prev(tx->num_slots, tx->hwcur);
 }
 
 /* ---- deliver ---- */
 
-/* Copies a frame of any shape: the destination's buffers may be of another size. */
-static bool copy_frame_general(struct kring *rx, const struct batch *batch,
-			       const struct frame *frame, uint32_t slots)
+/* Cuts a frame anew, for a destination whose buffers are smaller than its fragments. */
+static bool copy_frame_recut(struct kring *rx, const struct batch *batch, const struct frame *frame,
+			     uint32_t slots)
 {
 	const struct fragment *from = &batch->fragments[frame->first];
 	uint32_t done_in_fragment = 0, left = frame->bytes;
@@ -218,6 +253,29 @@ static bool copy_frame_general(struct kring *rx, const struct batch *batch,
 	return true;
 }
 
+/* A slot for each fragment (spec/ports.md section 2.5). */
+static bool copy_frame_fragments(struct kring *rx, const struct batch *batch,
+				 const struct frame *frame)
+{
+	for (uint32_t n = 0; n < frame->frags; n++) {
+		const struct fragment *fragment = &batch->fragments[frame->first + n];
+		uint32_t index = ring_advance(rx->num_slots, rx->hwtail, n);
+		struct netmap_slot slot = kring_load_slot(rx, index);
+
+		slot.len = (uint16_t)fragment->len;
+		slot.flags = (uint16_t)(frame->frags << NS_PORT_SHIFT |
+					(n + 1 < frame->frags ? NS_MOREFRAG : 0));
+		if (!kring_slot_valid(rx, slot)) {
+			kring_fault(rx, PTNET_FAULT_BUF_IDX, slot.buf_idx);
+			return false;
+		}
+		/* In one region both slots may name the same buffer. */
+		memmove(kring_buf(rx, slot), fragment->data, fragment->len);
+		kring_store_slot(rx, index, slot);
+	}
+	return true;
+}
+
 /* The common shape: one fragment that fits one buffer. */
 static bool copy_frame_single(struct kring *rx, const struct fragment *fragment)
 {
@@ -238,7 +296,17 @@ static uint32_t slots_needed(const struct kring *rx, const struct frame *frame)
 {
 	uint32_t room = rx->buf_size < UINT16_MAX ? rx->buf_size : UINT16_MAX;
 
-	return (frame->bytes + room - 1) / room;
+	return frame->longest <= room ? frame->frags : (frame->bytes + room - 1) / room;
+}
+
+static bool copy_frame(struct kring *rx, const struct batch *batch, const struct frame *frame,
+		       uint32_t slots)
+{
+	if (frame->longest > rx->buf_size)
+		return copy_frame_recut(rx, batch, frame, slots);
+	if (frame->frags > 1)
+		return copy_frame_fragments(rx, batch, frame);
+	return copy_frame_single(rx, &batch->fragments[frame->first]);
 }
 
 /* The next frame of two lists that are both in order of arrival. */
@@ -296,8 +364,7 @@ static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t 
 	space = rx->num_slots - 1 - ring_distance(rx->num_slots, rx->head, rx->hwtail);
 	while ((number = merge_next(batch, &a, &b)) != FRAME_NONE) {
 		const struct frame *frame = &batch->frames[number];
-		bool single = frame->frags == 1 && frame->bytes <= rx->buf_size;
-		uint32_t slots = single ? 1 : slots_needed(rx, frame);
+		uint32_t slots = slots_needed(rx, frame);
 
 		if (slots > NETMAP_MAX_FRAGS || frame->bytes > rx->port->max_frame) {
 			ring_count(&rx->counters, RING_DROP_TOO_LONG, 1);
@@ -306,8 +373,7 @@ static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t 
 		if (slots > space)
 			goto full;
 		prefetch_ahead(rx, space);
-		if (!(single ? copy_frame_single(rx, &batch->fragments[frame->first])
-			     : copy_frame_general(rx, batch, frame, slots)))
+		if (!copy_frame(rx, batch, frame, slots))
 			goto faulted;
 		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, slots);
 		space -= slots;
@@ -334,6 +400,7 @@ full:
 	goto publish;
 faulted:
 	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, 1);
+	kring_push_quietly(rx); /* those before the bad slot; the fault interrupts */
 not_running:
 	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, merge_count(batch, a, b));
 	ring_count(&rx->counters, RING_PACKETS, packets);
@@ -397,11 +464,15 @@ static void deliver_flood(struct kring *tx, struct vale *vale, unsigned source, 
 
 static void count_taken(struct kring *tx, const struct batch *batch)
 {
-	uint64_t bytes = 0;
+	uint64_t packets = 0, bytes = 0;
 
-	for (unsigned i = 0; i < batch->num_frames; i++)
+	for (unsigned i = 0; i < batch->num_frames; i++) {
+		if (batch->frames[i].drop != RING_PACKETS)
+			continue;
+		packets++;
 		bytes += batch->frames[i].bytes;
-	ring_count(&tx->counters, RING_PACKETS, batch->num_frames);
+	}
+	ring_count(&tx->counters, RING_PACKETS, packets);
 	ring_count(&tx->counters, RING_BYTES, bytes);
 }
 

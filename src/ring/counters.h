@@ -29,6 +29,7 @@
 	X(INTERRUPTS_SENT, "interrupts_sent")                                                      \
 	X(INTERRUPTS_SUPPRESSED, "interrupts_suppressed")                                          \
 	X(INTERRUPTS_FAILED, "interrupts_failed") /* no eventfd, or it could not be written */     \
+	X(WAKEUPS, "wakeups")			  /* times an idle ring was set to work */         \
 	X(FAULTS, "faults")			  /* times the ring was stopped for a bad value */
 
 enum ring_counter {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ring/kring.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "log/log.h"
@@ -16,6 +17,7 @@ static const char *const state_names[] = {
 	[KRING_STOPPED] = "stopped",
 	[KRING_RUNNING] = "running",
 	[KRING_FAULTED] = "faulted",
+	[KRING_SUSPENDED] = "suspended",
 };
 
 const char *kring_fault_name(enum ptnet_ring_fault fault)
@@ -56,12 +58,23 @@ bool kring_pull(struct kring *kring)
 	return true;
 }
 
+/* One that fails stays owed, and is made up for with the next or with a new eventfd. */
 static void kring_interrupt(struct kring *kring)
 {
-	if (kring->interrupt_fd >= 0 && interrupt_raise(kring->interrupt_fd) == 0)
+	int result = -EBADF;
+
+	if (kring->interrupt_fd >= 0)
+		result = interrupt_raise(kring->interrupt_fd);
+	kring->interrupt_owed = result < 0;
+	if (result == 0) {
 		ring_count(&kring->counters, RING_INTERRUPTS_SENT, 1);
-	else
-		ring_count(&kring->counters, RING_INTERRUPTS_FAILED, 1);
+		return;
+	}
+	ring_count(&kring->counters, RING_INTERRUPTS_FAILED, 1);
+	if (result != -EBADF)
+		log_limited(kring->log_limit, LOG_LEVEL_WARNING,
+			    "port %s: cannot interrupt the guest: %s", kring->port_name,
+			    strerror(-result));
 }
 
 void kring_push_quietly(struct kring *kring)
@@ -82,12 +95,20 @@ void kring_push(struct kring *kring)
 	kring_push_quietly(kring);
 	if (!kring->interrupt_owed)
 		return;
-	kring->interrupt_owed = false;
 	PTNET_FULL_BARRIER(); /* pairs with the guest's in ptnet_csb_enable_interrupt() */
-	if (PTNET_LOAD_RELAXED(&kring->atok->appl_need_kick) != 0)
+	if (PTNET_LOAD_RELAXED(&kring->atok->appl_need_kick) != 0) {
 		kring_interrupt(kring);
-	else
-		ring_count(&kring->counters, RING_INTERRUPTS_SUPPRESSED, 1);
+		return;
+	}
+	kring->interrupt_owed = false;
+	ring_count(&kring->counters, RING_INTERRUPTS_SUPPRESSED, 1);
+}
+
+void kring_set_interrupt(struct kring *kring, int eventfd)
+{
+	kring->interrupt_fd = eventfd;
+	if (eventfd >= 0 && kring->interrupt_owed && kring->state == KRING_RUNNING)
+		kring_interrupt(kring);
 }
 
 void kring_fault(struct kring *kring, enum ptnet_ring_fault fault, uint32_t value)
@@ -127,9 +148,32 @@ void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_kt
 	kring->state = KRING_RUNNING;
 }
 
-void kring_stop(struct kring *kring)
+static void kring_leave_csb(struct kring *kring, enum kring_state state)
 {
-	kring->state = KRING_STOPPED;
+	kring->state = state;
 	kring->atok = NULL;
 	kring->ktoa = NULL;
+}
+
+void kring_stop(struct kring *kring)
+{
+	kring_leave_csb(kring, KRING_STOPPED);
+}
+
+void kring_suspend(struct kring *kring)
+{
+	kring_leave_csb(kring, KRING_SUSPENDED);
+}
+
+/* What the guest wrote meanwhile stands, and it may be waiting for what we could not tell it. */
+void kring_resume(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa)
+{
+	kring->atok = atok;
+	kring->ktoa = (struct ptnet_csb_ktoa *)ktoa;
+	kring->state = kring->fault == PTNET_FAULT_NONE ? KRING_RUNNING : KRING_FAULTED;
+	kring_set_need_kick(kring, true);
+	PTNET_STORE_RELEASE(&ktoa->hwcur, kring->hwcur);
+	PTNET_STORE_RELEASE(&ktoa->hwtail, kring->hwtail);
+	kring->reported_hwtail = kring->hwtail;
+	kring_interrupt(kring);
 }

@@ -33,7 +33,8 @@ struct worker;
 enum kring_state {
 	KRING_STOPPED, /* no endpoint: atok and ktoa are NULL */
 	KRING_RUNNING,
-	KRING_FAULTED, /* the owner wrote a bad value; until endpoint_start() */
+	KRING_FAULTED,	 /* the owner wrote a bad value; until endpoint_start() */
+	KRING_SUSPENDED, /* the CSB is out of reach for now; its owner doesn't know */
 };
 
 enum kring_dir { KRING_TX = NETMAP_SLOT_TX, KRING_RX = NETMAP_SLOT_RX };
@@ -52,8 +53,8 @@ struct kring {
 	uint8_t dir;
 	uint32_t ring_object;	  /* in the region's ring pool */
 	struct netmap_ring *ring; /* shared memory */
-	uint32_t *own_bufs;	  /* the buffers that a fresh ring holds, one per slot */
-	bool borrows_bufs;	  /* own_bufs belong to the peer's ring (pipe) */
+	uint32_t *own_bufs;	  /* what it brought: port/buffers.h; NULL: nothing */
+	bool borrows_bufs;	  /* a pipe's reader: it holds what the sender passed on */
 	struct kring *peer;	  /* pipe: the coupled ring of the other end; under lock */
 
 	/* The rest is under lock. */
@@ -144,6 +145,9 @@ static inline void kring_set_need_kick(struct kring *kring, bool need)
 	PTNET_STORE_RELAXED(&kring->ktoa->kern_need_kick, need ? 1 : 0);
 }
 
+/* Takes the descriptor over; an interrupt that is owed goes out. */
+void kring_set_interrupt(struct kring *kring, int eventfd);
+
 /* After kring_set_need_kick(true), before looking at head again. */
 static inline void kring_full_barrier(void)
 {
@@ -161,6 +165,10 @@ const char *kring_state_name(enum kring_state state);
 void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa,
 		 bool extension);
 void kring_stop(struct kring *kring);
+
+/* Between these two the ring is left alone and keeps everything. */
+void kring_suspend(struct kring *kring);
+void kring_resume(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa);
 
 /* Reads a slot in the shared ring exactly once. */
 static inline struct netmap_slot kring_load_slot(const struct kring *kring, uint32_t index)

@@ -1006,6 +1006,24 @@ static void flow_run(struct flow *flow)
 	flow_check_sender(flow);
 }
 
+/*
+ * An end that is opened finds a buffer of its own in each slot that it holds, instead of the
+ * random numbers here; the rest of the slot stays.
+ */
+static void flow_mended(struct flow *flow, unsigned end, uint64_t from, uint64_t to)
+{
+	for (uint64_t s = from; s < to; s++) {
+		uint32_t index = s % SLOTS;
+		struct netmap_slot *slot = end == flow->sender ? tx_slot(&flow->ends, end, index)
+							       : rx_slot(&flow->ends, end, index);
+
+		assert_in_range(slot->buf_idx, REGION_FIRST_BUF,
+				port_tx(flow->ends.ports[0], 0)->buf_total - 1);
+		assert_int_equal(slot->len, flow->sent[index].len);
+		flow->sent[index].buf_idx = slot->buf_idx;
+	}
+}
+
 static void flow_reopen(struct flow *flow)
 {
 	struct ends *ends = &flow->ends;
@@ -1016,6 +1034,7 @@ static void flow_reopen(struct flow *flow)
 		endpoint_reset(ends->ports[flow->sender]);
 		end_open(ends, flow->sender);
 		flow->filled = flow->accepted;
+		flow_mended(flow, flow->sender, flow->taken, flow->accepted);
 		break;
 	case 1:			/* the reader, away for some time */
 		flow_run(flow); /* so that it has nothing unseen */
@@ -1025,6 +1044,7 @@ static void flow_reopen(struct flow *flow)
 			flow_run(flow);
 		}
 		end_open(ends, 1 - flow->sender);
+		flow_mended(flow, 1 - flow->sender, flow->released, flow->taken);
 		break;
 	case 2: /* everybody: fresh */
 		end_close(ends, 0);

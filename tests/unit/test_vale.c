@@ -611,8 +611,8 @@ static void fragments_arrive_as_one_packet(void **state)
 	net_destroy(&net);
 }
 
-/* Small fragments are put together: the receiver gets as few slots as hold the packet. */
-static void small_fragments_share_a_buffer(void **state)
+/* A slot each, as it was sent (spec 2.5). */
+static void small_fragments_keep_their_slots(void **state)
 {
 	uint8_t frame[300], got[BUF_SIZE];
 	struct net net;
@@ -623,8 +623,12 @@ static void small_fragments_share_a_buffer(void **state)
 	guest_send(net.guests[0], 0, frame, sizeof(frame), 20);
 	guest_run(net.guests[0], 0);
 	unsigned ring = guest_rx(net.guests[1], 0);
-	assert_int_equal(guest_available(net.guests[1], ring), 1);
-	assert_int_equal(guest_slot(net.guests[1], ring, 0)->flags, 0x0100);
+	assert_int_equal(guest_available(net.guests[1], ring), 15);
+	for (unsigned i = 0; i < 15; i++) {
+		assert_int_equal(guest_slot(net.guests[1], ring, i)->flags,
+				 15 << NS_PORT_SHIFT | (i < 14 ? NS_MOREFRAG : 0));
+		assert_int_equal(guest_slot(net.guests[1], ring, i)->len, 20);
+	}
 	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), sizeof(frame));
 	assert_memory_equal(got, frame, sizeof(frame));
 	net_destroy(&net);
@@ -1055,7 +1059,10 @@ static void buffers_may_differ_in_size(void **state)
 				if (i == sender)
 					continue;
 				unsigned ring = guest_rx(net.guests[i], 0);
-				size_t wanted = (len + sizes[i] - 1) / sizes[i];
+				size_t longest = len < sizes[sender] ? len : sizes[sender];
+				size_t wanted = longest <= sizes[i]
+							? slots
+							: (len + sizes[i] - 1) / sizes[i];
 
 				if (slots > 64 || wanted > 64) {
 					assert_int_equal(guest_available(net.guests[i], ring), 0);
@@ -1119,16 +1126,16 @@ static void a_64_kb_frame_crosses_whole(void **state)
 	assert_int_equal(guest_slot(net.guests[1], 1, 0)->flags, 33 << 8 | NS_MOREFRAG);
 	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), PORT_MAX_FRAME);
 	assert_memory_equal(got, frame, PORT_MAX_FRAME);
-	/* slot.len has 16 bits: a 64 KB buffer holds 65535. */
-	assert_int_equal(guest_available(net.guests[2], 1), 2);
-	assert_int_equal(guest_slot(net.guests[2], 1, 0)->len, 65535);
+	assert_int_equal(guest_available(net.guests[2], 1), 33);
 	memset(got, 0, sizeof(got));
 	assert_int_equal(guest_receive(net.guests[2], 0, got, sizeof(got)), PORT_MAX_FRAME);
 	assert_memory_equal(got, frame, PORT_MAX_FRAME);
 	/* And back, from one buffer. */
 	frame_fill(frame, sizeof(frame), BROADCAST, MAC(2), 2);
-	guest_send(net.guests[2], 0, frame, 65535, 65535);
+	guest_send(net.guests[2], 0, frame, 65535, 65535); /* slot.len has 16 bits */
 	guest_run(net.guests[2], 0);
+	assert_int_equal(guest_available(net.guests[1], 1), 32);
+	assert_int_equal(guest_slot(net.guests[1], 1, 33)->len, 2048);
 	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), 65535);
 	assert_memory_equal(got, frame, 65535);
 	assert_int_equal(guest_receive(net.guests[0], 0, got, sizeof(got)), 65535);
@@ -1160,20 +1167,23 @@ static void exactly_len_bytes_are_written(void **state)
 	for (size_t len = 14; len <= BUF_SIZE; len += len < 300 ? 1 : 97) {
 		for (size_t fragment = len; fragment >= 14 && len / fragment < 60;
 		     fragment = fragment / 2 + 1) {
-			uint32_t index = rx->hwtail;
-			uint8_t *before = (uint8_t *)rx_buffer(net.guests[1], 0, index);
+			uint32_t first = rx->hwtail;
 
-			memset(before, 0xa5, BUF_SIZE);
-			memset(before - BUF_SIZE, 0x5a, BUF_SIZE);
-			memset(before + BUF_SIZE, 0x5a, BUF_SIZE);
+			for (uint32_t i = 0; i < rx->num_slots; i++)
+				memset(rx_buffer(net.guests[1], 0, i), 0xa5, BUF_SIZE);
 			frame_fill(frame, len, BROADCAST, MAC(0), (unsigned)len);
 			guest_send(net.guests[0], 0, frame, len, fragment);
 			guest_run(net.guests[0], 0);
-			assert_memory_equal(before, frame, len);
-			for (size_t i = len; i < BUF_SIZE; i++)
-				assert_int_equal(before[i], 0xa5);
-			assert_int_equal(before[-1], 0x5a);
-			assert_int_equal(before[BUF_SIZE], 0x5a);
+			for (uint32_t n = 0; n < rx->num_slots; n++) {
+				const uint8_t *buffer = (uint8_t *)rx_buffer(
+					net.guests[1], 0, ring_advance(rx->num_slots, first, n));
+				size_t done = n * fragment < len ? n * fragment : len;
+				size_t here = len - done < fragment ? len - done : fragment;
+
+				assert_memory_equal(buffer, frame + done, here);
+				for (size_t i = here; i < BUF_SIZE; i++)
+					assert_int_equal(buffer[i], 0xa5);
+			}
 			assert_int_equal(guest_receive(net.guests[1], 0, frame, sizeof(frame)),
 					 len);
 			if (fragment == 14)
@@ -1419,12 +1429,20 @@ static void model_create(struct model *model)
 		model->where[i] = -1;
 }
 
-static void model_deliver(struct model *model, unsigned port, unsigned ring, const uint8_t *data,
-			  size_t len)
+/* What is delivered: its content, and how the sender cut it. */
+struct model_packet {
+	const uint8_t *data;
+	size_t len, longest;
+	unsigned fragments;
+};
+
+static void model_deliver(struct model *model, unsigned port, unsigned ring,
+			  const struct model_packet *packet)
 {
 	struct model_ring *to = &model->rings[port][ring];
+	size_t len = packet->len, room = model_ports[port].buf_size;
 	uint32_t slots =
-		(uint32_t)((len + model_ports[port].buf_size - 1) / model_ports[port].buf_size);
+		packet->longest <= room ? packet->fragments : (uint32_t)((len + room - 1) / room);
 
 	if (to->closed) {
 		to->dropped_full++;
@@ -1439,7 +1457,7 @@ static void model_deliver(struct model *model, unsigned port, unsigned ring, con
 		frame->next = NULL;
 		frame->len = len;
 		frame->slots = slots;
-		memcpy(frame->data, data, len);
+		memcpy(frame->data, packet->data, len);
 		*to->last = frame;
 		to->last = &frame->next;
 		to->used += slots;
@@ -1447,9 +1465,10 @@ static void model_deliver(struct model *model, unsigned port, unsigned ring, con
 	}
 }
 
-static void model_forward(struct model *model, unsigned from, unsigned ring, const uint8_t *data,
-			  size_t len)
+static void model_forward(struct model *model, unsigned from, unsigned ring,
+			  const struct model_packet *packet)
 {
+	const uint8_t *data = packet->data;
 	bool group = (data[0] & 1) != 0;
 
 	if ((data[6] & 1) == 0)
@@ -1458,12 +1477,12 @@ static void model_forward(struct model *model, unsigned from, unsigned ring, con
 	if (to == (int)from)
 		return;
 	if (to >= 0) {
-		model_deliver(model, (unsigned)to, ring % model_ports[to].rings, data, len);
+		model_deliver(model, (unsigned)to, ring % model_ports[to].rings, packet);
 		return;
 	}
 	for (unsigned port = 0; port < MODEL_PORTS; port++)
 		if (port != from)
-			model_deliver(model, port, 0, data, len);
+			model_deliver(model, port, 0, packet);
 }
 
 /* One packet of random shape into the sender's ring and the model. Returns its slots. */
@@ -1486,8 +1505,8 @@ static unsigned model_send_one(struct model *model, unsigned from, unsigned ring
 		MAC(random_below(random, 50) == 0 ? random_below(random, MODEL_MACS) : own);
 	uint32_t first = tx->head;
 	bool spoil = random_below(random, 30) == 0;
-	size_t done = 0;
-	unsigned slots = 0;
+	size_t done = 0, longest = 0;
+	unsigned slots = 0, fragments = 0;
 
 	if (random_below(random, 20) == 0)
 		sender |= UINT64_C(1) << 40;
@@ -1506,6 +1525,8 @@ static unsigned model_send_one(struct model *model, unsigned from, unsigned ring
 		uint32_t index = tx->head;
 		guest_fill(guest, ring, data + done, at_most, buf_size);
 		done += at_most;
+		longest = at_most > longest ? at_most : longest;
+		fragments += at_most > 0;
 		guest_slot(guest, ring, index)->flags = done < len ? NS_MOREFRAG : 0;
 		slots++;
 	} while (done < len);
@@ -1515,7 +1536,8 @@ static unsigned model_send_one(struct model *model, unsigned from, unsigned ring
 
 		guest_slot(guest, ring, index)->len = (uint16_t)(buf_size + 1);
 	} else if (slots <= 64) {
-		model_forward(model, from, ring, data, len);
+		model_forward(model, from, ring,
+			      &(struct model_packet){data, len, longest, fragments});
 	}
 	return slots;
 }
@@ -1620,7 +1642,7 @@ int main(void)
 		cmocka_unit_test(a_switch_has_254_ports),
 		cmocka_unit_test(a_single_slot_has_flags_0x0100),
 		cmocka_unit_test(fragments_arrive_as_one_packet),
-		cmocka_unit_test(small_fragments_share_a_buffer),
+		cmocka_unit_test(small_fragments_keep_their_slots),
 		cmocka_unit_test(empty_fragments_are_passed_over),
 		cmocka_unit_test(more_than_64_fragments_are_dropped_whole),
 		cmocka_unit_test(a_chain_cut_by_head_is_sent),

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which buffers the slots of a region's rings hold.
+ *
+ * A port gets a buffer for each slot when it is created. After that its owner may
+ * exchange them among all rings of the region (that is what zero copy is), so that only
+ * the slots themselves say who holds what, and they lie in memory that the owner writes.
+ * Two moments need more than that: an owner may have died in the middle of an exchange,
+ * and then some slots name a buffer twice or none at all; and a port that goes must
+ * give back as many buffers as it brought, but not those that others hold now.
+ */
+#ifndef PTNET_PORT_BUFFERS_H
+#define PTNET_PORT_BUFFERS_H
+
+#include <stdint.h>
+
+struct port;
+
+/* From here on the port's slots count as holding what is in them. Control thread. */
+void buffers_enter(struct port *port);
+
+/*
+ * Gives the region the buffers that the port's slots hold, as far as they are not missing
+ * somewhere else: what it brought and others hold is theirs from now on. Control thread.
+ */
+void buffers_leave(struct port *port);
+
+/*
+ * Puts a valid buffer that no other slot of the region holds into each slot of the
+ * port's owner that has none. Returns the number of slots mended. The port must be stopped.
+ * Control thread or the worker that serves the port's owner.
+ */
+uint32_t buffers_mend(struct port *port);
+
+#endif
