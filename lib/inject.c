@@ -5,6 +5,14 @@
 #include <libnetmap.h>
 #include <string.h>
 
+/* What a slot takes from offset on: the rest of its buffer, but slot.len has 16 bits. */
+static size_t slot_room(const struct netmap_ring *ring, uint64_t offset)
+{
+	uint64_t left = offset < ring->nr_buf_size ? ring->nr_buf_size - offset : 0;
+
+	return left < UINT16_MAX ? left : UINT16_MAX;
+}
+
 /* Fills slots from head on; returns how many, or 0 if the packet does not fit. */
 static uint32_t fill(struct netmap_ring *ring, const char *from, size_t left)
 {
@@ -12,8 +20,7 @@ static uint32_t fill(struct netmap_ring *ring, const char *from, size_t left)
 
 	for (used = 1; used <= room; used++) {
 		struct netmap_slot *slot = &ring->slot[i];
-		uint64_t offset = NETMAP_ROFFSET(ring, slot);
-		size_t part = offset < ring->nr_buf_size ? ring->nr_buf_size - offset : 0;
+		size_t part = slot_room(ring, NETMAP_ROFFSET(ring, slot));
 
 		if (left < part)
 			part = left;

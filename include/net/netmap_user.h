@@ -561,13 +561,14 @@ static inline int nm_inject(struct nm_desc *d, const void *buf, size_t size)
 		struct netmap_ring *ring = nm_bound_ring(d, 0, d->cur_tx_ring);
 		const char *from = (const char *)buf;
 		size_t left = size;
-		uint32_t i;
+		uint32_t i, most = 0;
 
-		if (ring && nm_ring_space(ring) > (size ? (size - 1) / ring->nr_buf_size : 0)) {
+		if (ring) /* slot.len has 16 bits, a buffer may have 65536 bytes */
+			most = ring->nr_buf_size < 65535 ? ring->nr_buf_size : 65535;
+		if (ring && nm_ring_space(ring) > (size ? (size - 1) / most : 0)) {
 			for (i = ring->head;; i = nm_ring_next(ring, i)) {
 				struct netmap_slot *slot = &ring->slot[i];
-				uint32_t part = left < ring->nr_buf_size ? (uint32_t)left
-									 : ring->nr_buf_size;
+				uint32_t part = left < most ? (uint32_t)left : most;
 
 				memcpy(NETMAP_BUF(ring, slot->buf_idx), from, part);
 				slot->len = (uint16_t)part;

@@ -149,6 +149,38 @@ static void inject_cuts_to_buffers(void **state)
 	free_port(d);
 }
 
+/* slot.len has 16 bits, which is one too few for what a buffer of 65536 bytes can hold. */
+static void inject_fills_the_largest_buffers(void **state)
+{
+	const uint32_t huge = 65536;
+	struct nmport_d *d = make_port(NR_REG_ONE_NIC, 1, EVERY);
+	struct netmap_ring *ring = ring_at(d->nifp, 1);
+	char *buffers = calloc(SLOTS, huge), *frame = malloc(huge);
+	size_t i;
+
+	(void)state;
+	assert_non_null(buffers);
+	assert_non_null(frame);
+	for (i = 0; i < huge; i++)
+		frame[i] = (char)(i * 7 + i / 256);
+	ring->nr_buf_size = huge;
+	ring->buf_ofs = buffers - (char *)ring;
+	for (i = 0; i < SLOTS; i++)
+		ring->slot[i].buf_idx = (uint32_t)i;
+	assert_int_equal(nmport_inject(d, frame, huge), huge);
+	assert_int_equal(ring->head, 2);
+	assert_int_equal(ring->slot[0].len, 65535);
+	assert_int_equal(ring->slot[0].flags, NS_MOREFRAG);
+	assert_int_equal(ring->slot[1].len, 1);
+	assert_memory_equal(buffers, frame, huge - 1);
+	assert_int_equal(buffers[huge], frame[huge - 1]);
+	assert_int_equal(nmport_inject(d, frame, huge - 1), huge - 1);
+	assert_int_equal(ring->head, 3);
+	free_port(d);
+	free(buffers);
+	free(frame);
+}
+
 static void inject_goes_to_the_next_ring_with_room(void **state)
 {
 	struct nmport_d *d = make_port(NR_REG_ALL_NIC, 0, EVERY);
@@ -181,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(inject_cuts_to_buffers),
+		cmocka_unit_test(inject_fills_the_largest_buffers),
 		cmocka_unit_test(inject_goes_to_the_next_ring_with_room),
 		cmocka_unit_test(inject_without_tx_rings),
 	};

@@ -296,6 +296,39 @@ static void inject(void **state)
 	free_port(d);
 }
 
+/* slot.len has 16 bits, which is one too few for what a buffer of 65536 bytes can hold. */
+static void inject_fills_the_largest_buffers(void **state)
+{
+	const uint32_t huge = 65536;
+	struct nm_desc *d = make_port();
+	struct netmap_ring *ring = NETMAP_TXRING(d->nifp, 0);
+	char *buffers = calloc(SLOTS, huge), *frame = calloc(1, huge);
+	uint32_t i;
+
+	(void)state;
+	assert_non_null(buffers);
+	assert_non_null(frame);
+	frame[huge - 1] = 'z';
+	ring->nr_buf_size = huge;
+	ring->buf_ofs = buffers - (char *)ring;
+	for (i = 0; i < SLOTS; i++)
+		ring->slot[i].buf_idx = i;
+	assert_int_equal(nm_inject(d, frame, huge), huge);
+	assert_int_equal(ring->head, 2);
+	assert_int_equal(ring->slot[0].len, 65535);
+	assert_int_equal(ring->slot[0].flags, NS_MOREFRAG);
+	assert_int_equal(ring->slot[1].len, 1);
+	assert_int_equal(buffers[huge], 'z');
+	/* one slot's room is not enough for it */
+	ring->tail = 3;
+	d->last_tx_ring = 0;
+	assert_int_equal(nm_inject(d, frame, huge), 0);
+	assert_int_equal(nm_inject(d, frame, huge - 1), huge - 1);
+	free_port(d);
+	free(buffers);
+	free(frame);
+}
+
 static void unbound_rings_are_left_alone(void **state)
 {
 	struct nm_desc *d = make_port();
@@ -345,6 +378,7 @@ int main(void)
 		cmocka_unit_test(dispatch),
 		cmocka_unit_test(next_packet),
 		cmocka_unit_test(inject),
+		cmocka_unit_test(inject_fills_the_largest_buffers),
 		cmocka_unit_test(unbound_rings_are_left_alone),
 		cmocka_unit_test(macros),
 	};
