@@ -6,9 +6,9 @@
  *	... NETMAP_RXRING(d->nifp, d->first_rx_ring), poll on d->fd ...
  *	nmport_close(d);
  *
- * The library speaks to /dev/netmap with open, ioctl and mmap only, so it serves a program on
- * the host (under ptnet-run) and in a guest (ptnet.ko) alike. The port-name grammar is in
- * ptnet-gen(1) and spec/netmap-api.md section 11.1; structures and names are section 12.1.
+ * The library speaks to /dev/netmap with open, ioctl and mmap only: in a guest that is ptnet.ko's.
+ * The port-name grammar is in ptnet-gen(1) and spec/netmap-api.md section 11.1; structures and
+ * names are section 12.1.
  *
  * Unless a comment says otherwise: functions that return int return 0, or -1 with errno set and
  * a message to the context's error callback; functions that return a pointer return NULL

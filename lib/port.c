@@ -119,8 +119,8 @@ int nmport_register(struct nmport_d *d)
 	d->fd = open(NETMAP_DEVICE_NAME, O_RDWR);
 	if (d->fd < 0) {
 		nmctx_ferror(d->ctx,
-			     "cannot open %s: %s (on the host, run the program under ptnet-run; "
-			     "in a guest, load ptnet.ko)",
+			     "cannot open %s: %s (in a guest, load ptnet.ko; there is none on "
+			     "a host without netmap)",
 			     NETMAP_DEVICE_NAME, strerror(errno));
 		return -1;
 	}
