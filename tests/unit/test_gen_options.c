@@ -143,6 +143,9 @@ static void refusals(void **state)
 		"ping eth0 -t 2",
 		"ping eth0 -s 57",
 		"pong eth0 --print-buf-idx f",
+		"rx eth0 -w - --json",
+		"rx eth0 -w - --print-buf-idx -",
+		"tx eth0 --json=- --print-buf-idx -",
 	};
 	struct gen_options o;
 	size_t i;

@@ -3,8 +3,10 @@
  * ptnet-gen's functions against each other over a pipe inside this process: all of the program
  * but main(), with the system calls that reach a port led to test_gen_fake.c.
  */
+#include "captured_stderr.h"
 #include "report.h"
 #include "test_gen_fake.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,6 +54,8 @@ static void *gen_main(void *arg)
 	} else {
 		g->status = report_status(&g->run);
 		g->report = report_json(&g->run);
+		if (!g->options.quiet && report_print(&g->run))
+			g->status = GEN_FAILED;
 	}
 	run_free(&g->run);
 	return NULL;
@@ -549,6 +553,53 @@ static void a_capture_file_arrives_byte_for_byte(void **state)
 	fake_destroy();
 }
 
+/* What has standard output has it alone, and leaves it open. */
+static void results_to_standard_output(void **state)
+{
+	char file[32], *text;
+	struct captured_stderr captured;
+	char said[4096];
+	struct capture c;
+	struct gen tx, rx;
+	int fd, old;
+
+	(void)state;
+	create(1, 2048, 0, NULL);
+	for (int round = 0; round < 2; round++) {
+		temporary(file);
+		fd = open(file, O_WRONLY | O_CLOEXEC);
+		fflush(stdout);
+		old = dup(STDOUT_FILENO);
+		dup2(fd, STDOUT_FILENO);
+		capture_stderr(&captured);
+		both(&rx, round ? "rx fake}1 -n 50 --print-buf-idx -" : "rx fake}1 -n 50 -w -", &tx,
+		     "tx fake{1 -q -n 50 -s 100");
+		release_stderr(&captured, said, sizeof(said));
+		/* It is open, and nothing that was buffered comes now. */
+		assert_int_equal(fflush(stdout), 0);
+		assert_int_equal(fcntl(STDOUT_FILENO, F_GETFD), 0);
+		dup2(old, STDOUT_FILENO);
+		close(old);
+		close(fd);
+		assert_int_equal(rx.status, GEN_OK);
+		assert_non_null(strstr(said, "50 packets, 5000 bytes"));
+		if (round) {
+			text = content(file);
+			assert_null(strstr(text, "packets"));
+			assert_int_equal(count_lines(text), 50);
+			free(text);
+		} else {
+			assert_int_equal(capture_read(&c, file), 0);
+			assert_int_equal(c.n, 50);
+			capture_free(&c);
+		}
+		done(&tx);
+		done(&rx);
+		unlink(file);
+	}
+	fake_destroy();
+}
+
 static void ping_and_pong(const char *ping_more, const char *pong_more)
 {
 	char ping_line[128], pong_line[128];
@@ -646,6 +697,7 @@ int main(void)
 		cmocka_unit_test(idle_timeout),
 		cmocka_unit_test(buffers_received_are_the_buffers_sent),
 		cmocka_unit_test(a_capture_file_arrives_byte_for_byte),
+		cmocka_unit_test(results_to_standard_output),
 		cmocka_unit_test(round_trips),
 		cmocka_unit_test(a_ping_without_answer_is_lost),
 		cmocka_unit_test(zero_copy_frames_are_whole),

@@ -245,6 +245,37 @@ static void impossible_rx_slots_are_not_read(void **state)
 	free_ring(m);
 }
 
+/* A pipe's other end may write into slots that were looked at already. */
+static void slots_are_checked_in_copies(void **state)
+{
+	struct netmap_slot copies[NETMAP_MAX_FRAGS];
+	struct memory *m = make_ring(6, 2);
+	struct rx_cursor c;
+	struct rx_packet p;
+	uint32_t i;
+
+	(void)state;
+	for (i = 6; i < 10; i++)
+		m->ring->slot[i % SLOTS].len = (uint16_t)(i * 3);
+	for (i = 6; i < 9; i++)
+		m->ring->slot[i % SLOTS].flags = NS_MOREFRAG;
+	rx_begin(&c, m->ring, BUFFERS);
+	assert_true(rx_take(&c, &p));
+	assert_int_equal(p.slots, 4);
+	assert_true(rx_slots(&c, &p, copies));
+	for (i = 6; i < 10; i++) {
+		assert_int_equal(copies[i - 6].len, i * 3);
+		assert_int_equal(copies[i - 6].buf_idx, 2 + i % SLOTS);
+	}
+	assert_ptr_equal(slot_data(m->ring, copies), m->buffers[8]);
+	m->ring->slot[7].len = BUF_SIZE + 1;
+	assert_false(rx_slots(&c, &p, copies));
+	m->ring->slot[7].len = BUF_SIZE;
+	m->ring->slot[1].buf_idx = BUFFERS;
+	assert_false(rx_slots(&c, &p, copies));
+	free_ring(m);
+}
+
 static void too_small_a_scratch_cuts(void **state)
 {
 	struct memory *m = make_ring(0, 3);
@@ -275,6 +306,7 @@ int main(void)
 		cmocka_unit_test(a_swapped_buffer_stays_noted),
 		cmocka_unit_test(impossible_tx_buffers_are_not_written),
 		cmocka_unit_test(impossible_rx_slots_are_not_read),
+		cmocka_unit_test(slots_are_checked_in_copies),
 		cmocka_unit_test(too_small_a_scratch_cuts),
 	};
 

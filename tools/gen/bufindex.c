@@ -2,6 +2,7 @@
 #include "bufindex.h"
 
 #include "message.h"
+#include "output.h"
 #include "slots.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ struct bufindex *bufindex_create(const char *file)
 		return NULL;
 	}
 	b->file = file;
-	b->out = strcmp(file, "-") ? fopen(file, "we") : stdout;
+	b->out = output_open(file);
 	if (b->out)
 		return b;
 	complain("cannot write buffer indices to %s: %s", file, strerror(errno));
@@ -49,8 +50,7 @@ int bufindex_close(struct bufindex *b)
 
 	if (failed)
 		complain("%s: could not be written in whole (is the disk full?)", b->file);
-	if (b->out != stdout)
-		fclose(b->out);
+	fclose(b->out);
 	free(b);
 	return failed ? -1 : 0;
 }

@@ -2,7 +2,9 @@
 #include "capture.h"
 
 #include "message.h"
+#include "output.h"
 
+#include <errno.h>
 #include <pcap/pcap.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -111,6 +113,21 @@ struct capture_writer {
 	const char *file;
 };
 
+/* Sets w->dumper, which owns the file's descriptor from then on. */
+static int open_dumper(struct capture_writer *w)
+{
+	FILE *out = output_open(w->file);
+
+	if (!out)
+		return complain("cannot write the capture file %s: %s", w->file, strerror(errno));
+	w->dumper = pcap_dump_fopen(w->pcap, out);
+	if (w->dumper)
+		return 0;
+	complain("cannot write the capture file %s: %s", w->file, pcap_geterr(w->pcap));
+	fclose(out);
+	return -1;
+}
+
 struct capture_writer *capture_create(const char *file)
 {
 	struct capture_writer *w = calloc(1, sizeof(*w));
@@ -119,19 +136,21 @@ struct capture_writer *capture_create(const char *file)
 		complain("out of memory");
 		return NULL;
 	}
-	pthread_mutex_init(&w->lock, NULL);
 	w->file = file;
 	w->pcap = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, SNAPLEN,
 						       PCAP_TSTAMP_PRECISION_NANO);
-	w->dumper = w->pcap ? pcap_dump_open(w->pcap, file) : NULL;
-	if (w->dumper)
-		return w;
-	complain("cannot write the capture file: %s",
-		 w->pcap ? pcap_geterr(w->pcap) : "out of memory");
-	if (w->pcap)
+	if (!w->pcap) {
+		complain("out of memory");
+		free(w);
+		return NULL;
+	}
+	if (open_dumper(w)) {
 		pcap_close(w->pcap);
-	free(w);
-	return NULL;
+		free(w);
+		return NULL;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	return w;
 }
 
 void capture_write(struct capture_writer *w, const uint8_t *frame, uint32_t len, int64_t ns)

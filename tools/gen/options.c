@@ -3,6 +3,7 @@
 
 #include "message.h"
 #include "number.h"
+#include "output.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -343,7 +344,7 @@ static int take_other(struct gen_options *o, int c)
 		return 0;
 	case 'j':
 		o->json = true;
-		o->json_file = optarg && strcmp(optarg, "-") != 0 ? optarg : NULL;
+		o->json_file = output_is_stdout(optarg) ? NULL : optarg;
 		return 0;
 	case 'q':
 		o->quiet = true;
@@ -428,8 +429,19 @@ static int check_combination(struct gen_options *o)
 	return 0;
 }
 
+static int check_outputs(const struct gen_options *o)
+{
+	if (output_is_stdout(o->capture) + output_is_stdout(o->buf_idx) +
+		    (o->json && !o->json_file) >
+	    1)
+		return complain("--capture -, --print-buf-idx - and --json all write to standard "
+				"output: give at most one of them, and name files for the others");
+	return 0;
+}
+
 static void fill_in(struct gen_options *o)
 {
+	o->stdout_taken = output_is_stdout(o->capture) || output_is_stdout(o->buf_idx);
 	if (o->join)
 		o->check = true;
 	if (o->wait_first < 0)
@@ -459,7 +471,8 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 		if (take_option(o, c))
 			goto fail;
 	}
-	if (take_function_and_port(o, argv + optind, argc - optind) || check_combination(o))
+	if (take_function_and_port(o, argv + optind, argc - optind) || check_combination(o) ||
+	    check_outputs(o))
 		goto fail;
 	fill_in(o);
 	return -1;

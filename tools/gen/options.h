@@ -49,6 +49,7 @@ struct gen_options {
 	/* what to say */
 	bool json;
 	const char *json_file; /* NULL: standard output */
+	bool stdout_taken;     /* by a capture or buffer indices: text goes to standard error */
 	bool quiet;
 	int64_t interval; /* of progress lines, 0: none */
 };

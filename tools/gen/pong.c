@@ -12,8 +12,12 @@
 
 #include <poll.h>
 
-/* Moves the slots of one packet to the TX ring, whose room was checked. */
-static void swap_slots(struct netmap_ring *rx, const struct rx_packet *p, struct tx_cursor *c)
+/*
+ * Moves the slots of one packet to the TX ring, whose room was checked. copies is what was checked
+ * of them: the ring's own may say something else by now.
+ */
+static void swap_slots(struct netmap_ring *rx, const struct rx_packet *p,
+		       const struct netmap_slot *copies, struct tx_cursor *c)
 {
 	uint32_t n;
 
@@ -22,10 +26,10 @@ static void swap_slots(struct netmap_ring *rx, const struct rx_packet *p, struct
 		struct netmap_slot *to = &c->ring->slot[c->next];
 		uint32_t idx = to->buf_idx;
 
-		to->buf_idx = from->buf_idx;
-		to->len = from->len;
-		to->flags = NS_BUF_CHANGED | (from->flags & NS_MOREFRAG);
-		to->ptr = from->ptr;
+		to->buf_idx = copies[n].buf_idx;
+		to->len = copies[n].len;
+		to->flags = NS_BUF_CHANGED | (n + 1 < p->slots ? NS_MOREFRAG : 0);
+		to->ptr = copies[n].ptr;
 		from->buf_idx = idx;
 		from->flags = NS_BUF_CHANGED;
 		c->next = nm_ring_next(c->ring, c->next);
@@ -50,15 +54,15 @@ enum outcome { ANSWERED, NOT_FOR_US, NO_ROOM };
 static enum outcome answer_swapping(struct worker *w, struct rx_cursor *rx,
 				    const struct rx_packet *p, struct tx_cursor *tx)
 {
-	struct netmap_slot *first = slot_after(rx->ring, p->first, 0);
-	uint8_t *data = (uint8_t *)NETMAP_BUF_OFFSET(rx->ring, first);
+	struct netmap_slot slots[NETMAP_MAX_FRAGS];
 
 	if (tx->room < p->slots)
 		return NO_ROOM;
 	/* All that changes is in the first slot. */
-	if (p->bad || p->cut || !make_answer(w, data, first->len))
+	if (p->bad || p->cut || !rx_slots(rx, p, slots) ||
+	    !make_answer(w, slot_data(rx->ring, slots), slots[0].len))
 		return NOT_FOR_US;
-	swap_slots(rx->ring, p, tx);
+	swap_slots(rx->ring, p, slots, tx);
 	return ANSWERED;
 }
 

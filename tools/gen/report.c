@@ -195,60 +195,63 @@ int report_print_failure(const struct gen_options *o)
 
 /* ---- text ---- */
 
-static void print_traffic(const struct run *r)
+static void print_traffic(FILE *out, const struct run *r)
 {
 	struct totals t = run_totals(r);
 	double seconds = active_seconds(r);
 	char pps[16], bps[16];
 
-	printf("%s %s: %llu packets, %llu bytes in %.3f s", function_name(r->options->function),
-	       r->options->port, (unsigned long long)t.packets, (unsigned long long)t.bytes,
-	       seconds);
+	fprintf(out, "%s %s: %llu packets, %llu bytes in %.3f s",
+		function_name(r->options->function), r->options->port,
+		(unsigned long long)t.packets, (unsigned long long)t.bytes, seconds);
 	if (seconds > 0)
-		printf(": %spps, %sbps", with_unit((double)t.packets / seconds, pps, sizeof(pps)),
-		       with_unit(8.0 * (double)t.bytes / seconds, bps, sizeof(bps)));
+		fprintf(out, ": %spps, %sbps",
+			with_unit((double)t.packets / seconds, pps, sizeof(pps)),
+			with_unit(8.0 * (double)t.bytes / seconds, bps, sizeof(bps)));
 	if (t.batches)
-		printf(", %.1f packets per batch", (double)t.packets / (double)t.batches);
-	printf("; ended by %s\n", stop_reason_name(run_reason(r)));
+		fprintf(out, ", %.1f packets per batch", (double)t.packets / (double)t.batches);
+	fprintf(out, "; ended by %s\n", stop_reason_name(run_reason(r)));
 	if (t.bad || t.empty)
-		printf("  %llu bad packets, %llu empty slots\n", (unsigned long long)t.bad,
-		       (unsigned long long)t.empty);
+		fprintf(out, "  %llu bad packets, %llu empty slots\n", (unsigned long long)t.bad,
+			(unsigned long long)t.empty);
 	if (r->options->function == GEN_RX && missing(r))
-		printf("  %llu packets fewer than --count\n", (unsigned long long)missing(r));
+		fprintf(out, "  %llu packets fewer than --count\n", (unsigned long long)missing(r));
 	if (r->replay.cut)
-		printf("  %zu frames were cut short already in the file\n", r->replay.cut);
+		fprintf(out, "  %zu frames were cut short already in the file\n", r->replay.cut);
 }
 
-static void print_sequence(struct sequence_tracker *t)
+static void print_sequence(FILE *out, struct sequence_tracker *t)
 {
 	struct sequence_counts c = sequence_total(t);
 
-	printf("  %llu checked in %u flows: %llu lost, %llu duplicated, %llu reordered, %llu "
-	       "stale, "
-	       "%llu corrupted; %llu other packets\n",
-	       (unsigned long long)c.received, t->n_flows, (unsigned long long)c.lost,
-	       (unsigned long long)c.duplicated, (unsigned long long)c.reordered,
-	       (unsigned long long)c.stale, (unsigned long long)t->corrupted,
-	       (unsigned long long)t->other);
+	fprintf(out,
+		"  %llu checked in %u flows: %llu lost, %llu duplicated, %llu reordered, %llu "
+		"stale, "
+		"%llu corrupted; %llu other packets\n",
+		(unsigned long long)c.received, t->n_flows, (unsigned long long)c.lost,
+		(unsigned long long)c.duplicated, (unsigned long long)c.reordered,
+		(unsigned long long)c.stale, (unsigned long long)t->corrupted,
+		(unsigned long long)t->other);
 }
 
-static void print_latency(const struct run *r)
+static void print_latency(FILE *out, const struct run *r)
 {
 	const struct histogram *h = r->workers[0].latency;
 	struct totals t = run_totals(r);
 
-	printf("  %llu answered, %llu lost, %llu late\n", (unsigned long long)h->n,
-	       (unsigned long long)t.missed, (unsigned long long)t.late);
+	fprintf(out, "  %llu answered, %llu lost, %llu late\n", (unsigned long long)h->n,
+		(unsigned long long)t.missed, (unsigned long long)t.late);
 	if (h->n)
-		printf("  round trip in us: min %.2f avg %.2f p50 %.2f p99 %.2f max %.2f\n",
-		       (double)h->min / 1e3, (double)histogram_mean(h) / 1e3,
-		       (double)histogram_quantile(h, 500) / 1e3,
-		       (double)histogram_quantile(h, 990) / 1e3, (double)h->max / 1e3);
+		fprintf(out, "  round trip in us: min %.2f avg %.2f p50 %.2f p99 %.2f max %.2f\n",
+			(double)h->min / 1e3, (double)histogram_mean(h) / 1e3,
+			(double)histogram_quantile(h, 500) / 1e3,
+			(double)histogram_quantile(h, 990) / 1e3, (double)h->max / 1e3);
 }
 
 int report_print(const struct run *r)
 {
 	const struct gen_options *o = r->options;
+	FILE *out = o->stdout_taken ? stderr : stdout;
 	json_t *doc;
 	int result;
 
@@ -257,11 +260,11 @@ int report_print(const struct run *r)
 			 "closes, unless the other end of a pipe is open",
 			 o->port, pending(r));
 	if (!o->quiet && !(o->json && !o->json_file)) {
-		print_traffic(r);
+		print_traffic(out, r);
 		if (r->tracker)
-			print_sequence(r->tracker);
+			print_sequence(out, r->tracker);
 		if (o->function == GEN_PING)
-			print_latency(r);
+			print_latency(out, r);
 	}
 	if (!o->json)
 		return 0;

@@ -102,17 +102,42 @@ struct fragment {
 	bool more;
 };
 
+static inline struct netmap_slot load_slot(const struct netmap_ring *ring, uint32_t i)
+{
+	return *(const volatile struct netmap_slot *)&ring->slot[i];
+}
+
+/* Whether the copy of a slot names a part of a buffer. */
+static inline bool slot_possible(const struct rx_cursor *c, const struct netmap_slot *s)
+{
+	uint64_t offset = s->ptr & c->ring->offset_mask;
+
+	return s->buf_idx < c->buf_limit && offset <= c->ring->nr_buf_size &&
+	       s->len <= c->ring->nr_buf_size - offset;
+}
+
 static inline struct fragment read_slot(const struct rx_cursor *c, uint32_t i)
 {
-	const struct netmap_ring *ring = c->ring;
-	struct netmap_slot s = *(const volatile struct netmap_slot *)&ring->slot[i];
+	struct netmap_slot s = load_slot(c->ring, i);
 	struct fragment f = {.len = s.len, .more = s.flags & NS_MOREFRAG};
-	uint64_t offset = s.ptr & ring->offset_mask;
 
-	if (s.buf_idx < c->buf_limit && offset <= ring->nr_buf_size &&
-	    s.len <= ring->nr_buf_size - offset)
-		f.data = (const uint8_t *)NETMAP_BUF(ring, s.buf_idx) + offset;
+	if (slot_possible(c, &s))
+		f.data = slot_data(c->ring, &s);
 	return f;
+}
+
+bool rx_slots(const struct rx_cursor *c, const struct rx_packet *p, struct netmap_slot *copies)
+{
+	uint32_t i = p->first, n;
+
+	if (p->slots > NETMAP_MAX_FRAGS)
+		return false;
+	for (n = 0; n < p->slots; n++, i = nm_ring_next(c->ring, i)) {
+		copies[n] = load_slot(c->ring, i);
+		if (!slot_possible(c, &copies[n]))
+			return false;
+	}
+	return true;
 }
 
 bool rx_take(struct rx_cursor *c, struct rx_packet *p)

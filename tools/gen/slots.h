@@ -68,6 +68,16 @@ bool rx_take(struct rx_cursor *c, struct rx_packet *p);
 const uint8_t *rx_gather(const struct rx_cursor *c, const struct rx_packet *p, uint8_t *scratch,
 			 uint32_t size, uint32_t *len);
 
+/* Copies of the packet's slots, of which there may be NETMAP_MAX_FRAGS: each is read once, and
+ * checked. False if there are more, or one is impossible (by now). */
+bool rx_slots(const struct rx_cursor *c, const struct rx_packet *p, struct netmap_slot *copies);
+
+/* Where the packet data of a checked slot begins. */
+static inline uint8_t *slot_data(const struct netmap_ring *ring, const struct netmap_slot *slot)
+{
+	return (uint8_t *)NETMAP_BUF(ring, slot->buf_idx) + (slot->ptr & ring->offset_mask);
+}
+
 /* Gives what was taken back to the port, from its next sync on. */
 void rx_release(struct rx_cursor *c);
 
