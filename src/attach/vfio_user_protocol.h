@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The vfio-user wire format, version 0.0 (QEMU: docs/interop/vfio-user.rst). All
+ * The vfio-user wire format, version 0.1 (QEMU: docs/interop/vfio-user.rst). All
  * numbers are in the byte order of the host. Payloads start at no particular
  * alignment in the stream: copy them out before use.
  *

@@ -55,11 +55,6 @@ void json_reader_fail(struct json_reader *reader, const char *key, const char *f
 /* Puts the member's path in front of what is in reader->error, and keeps it. */
 void json_reader_fail_prefix(struct json_reader *reader, const char *key);
 
-static inline bool json_reader_ok(const struct json_reader *reader)
-{
-	return reader->status == 0;
-}
-
 /* 0 or -EINVAL. */
 int json_reader_close(struct json_reader *reader);
 
