@@ -20,12 +20,10 @@ static void mend(struct port *port)
 {
 	uint32_t mended = buffers_mend(port);
 
-	if (mended == 0)
-		return;
-	log_limited(&port->log_limit, LOG_LEVEL_WARNING,
-		    "port %s: %u slots had no buffer of their own: they get new ones", port->name,
-		    mended);
-	port->ops->reset(port);
+	if (mended > 0)
+		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+			    "port %s: %u slots had no buffer of their own and got new ones",
+			    port->name, mended);
 }
 
 void endpoint_start(struct port *port, const struct endpoint_csb *csb)

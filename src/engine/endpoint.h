@@ -32,8 +32,7 @@ struct endpoint_csb {
 /*
  * CREATE (spec/ptnet-device.md section 6.2): writes the port's positions into the
  * CSB, clears faults and starts all rings. Nothing happens if they run already. Slots
- * that hold no buffer of their own are mended first; a port that stands alone (VALE) then
- * starts with fresh rings.
+ * that hold no buffer of their own get one first (port/buffers.h).
  * The CSB must stay mapped until endpoint_stop() returns.
  */
 void endpoint_start(struct port *port, const struct endpoint_csb *csb);

@@ -86,7 +86,7 @@ static uint32_t held_index(const struct held_slots *held, uint32_t n)
 	return ring_advance(held->kring->num_slots, held->first, n);
 }
 
-/* Adds what the port's slots hold; on request, bad ones then name buffer 0. */
+/* Adds what the port's slots hold; on request, bad ones then are empty and name buffer 0. */
 static uint32_t add_held(struct buffer_set *set, struct port *port, bool clear_bad)
 {
 	uint32_t bad = 0;
@@ -103,6 +103,7 @@ static uint32_t add_held(struct buffer_set *set, struct port *port, bool clear_b
 				continue;
 			bad++;
 			slot.buf_idx = 0;
+			slot.len = 0;
 			if (clear_bad)
 				kring_store_slot(held.kring, index, slot);
 		}

@@ -593,6 +593,89 @@ static void unmapped_memory_stops_the_rings_and_they_resume_when_it_is_back(void
 	assert_int_equal(device.dma.num_ranges, 0);
 }
 
+/*
+ * The driver was not told that its CSB was out of reach: what it published meanwhile counts,
+ * nothing of its own is overwritten, and it is interrupted for what it could not see.
+ */
+static void what_is_published_while_suspended_counts(void **state)
+{
+	struct kring *tx = port_tx(port, 0), *rx = port_rx(port, 0);
+	int interrupt = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	eventfd_t count;
+
+	(void)state;
+	create_with_csb_in_ram();
+	for (unsigned ring = 0; ring < 2 * RINGS; ring++)
+		assert_int_equal(endpoint_set_interrupt(port, ring, dup(interrupt)), 0);
+	/* A full ring of received packets. */
+	pthread_mutex_lock(&rx->lock);
+	rx->hwtail = SLOTS - 1;
+	kring_push(rx);
+	pthread_mutex_unlock(&rx->lock);
+	assert_int_equal(eventfd_read(interrupt, &count), 0);
+	for (unsigned turn = 1; turn <= 2; turn++) {
+		uint32_t head = turn * 50;
+
+		if (turn == 1)
+			assert_int_equal(client_dma_unmap(&client, RAM_BASE, RAM_SIZE, 0), 0);
+		else
+			set_bus_master(false);
+		assert_int_equal(tx->state, KRING_SUSPENDED);
+		ptnet_csb_publish(atok(0), head, head);
+		ptnet_csb_publish(atok(RINGS), head, head);
+		atok(RINGS)->appl_need_kick = 0;
+		if (turn == 1)
+			share_ram();
+		else
+			set_bus_master(true);
+		assert_int_equal(tx->state, KRING_RUNNING);
+		assert_int_equal(atok(0)->head, head);
+		assert_int_equal(atok(RINGS)->head, head);
+		assert_int_equal(atok(RINGS)->appl_need_kick, 0);
+		assert_int_equal(ktoa(RINGS)->hwtail, SLOTS - 1);
+		assert_int_equal(eventfd_read(interrupt, &count), 0);
+		assert_int_equal(count, 2 * RINGS);
+		pthread_mutex_lock(&tx->lock);
+		tx->port->ops->run(tx, SLOTS);
+		pthread_mutex_unlock(&tx->lock);
+		assert_int_equal(ktoa(0)->hwcur, head);
+		assert_int_equal(eventfd_read(interrupt, &count), 0); /* room to send */
+		assert_int_equal(count, 1);
+		pthread_mutex_lock(&rx->lock);
+		assert_true(kring_pull(rx));
+		pthread_mutex_unlock(&rx->lock);
+		assert_int_equal(rx->head, head);
+	}
+	/* DELETE while suspended is a DELETE. */
+	set_bus_master(false);
+	assert_int_equal(command(PTNET_PTCTL_DELETE), 0);
+	assert_int_equal(tx->state, KRING_STOPPED);
+	set_bus_master(true);
+	assert_int_equal(tx->state, KRING_STOPPED);
+	close(interrupt);
+}
+
+/* An interrupt that there was no eventfd for goes out when there is one. */
+static void an_owed_interrupt_waits_for_its_eventfd(void **state)
+{
+	struct kring *rx = port_rx(port, 0);
+	int interrupt = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	eventfd_t count;
+
+	(void)state;
+	create_with_csb_in_ram();
+	assert_int_equal(endpoint_set_interrupt(port, RINGS, -1), 0);
+	pthread_mutex_lock(&rx->lock);
+	rx->hwtail = 1;
+	kring_push(rx);
+	pthread_mutex_unlock(&rx->lock);
+	assert_int_equal(endpoint_set_interrupt(port, RINGS, dup(interrupt)), 0);
+	assert_int_equal(eventfd_read(interrupt, &count), 0);
+	assert_int_equal(endpoint_set_interrupt(port, RINGS, dup(interrupt)), 0);
+	assert_int_equal(eventfd_read(interrupt, &count), -1);
+	close(interrupt);
+}
+
 static void reset_forgets_everything_but_the_memory_map(void **state)
 {
 	(void)state;
@@ -925,6 +1008,8 @@ int main(void)
 		attached(a_read_only_descriptor_is_refused),
 		attached(without_bus_mastering_nothing_is_touched),
 		attached(unmapped_memory_stops_the_rings_and_they_resume_when_it_is_back),
+		attached(what_is_published_while_suspended_counts),
+		attached(an_owed_interrupt_waits_for_its_eventfd),
 		attached(reset_forgets_everything_but_the_memory_map),
 #ifndef THREAD_SANITIZER
 		attached(a_truncated_file_costs_its_owner_the_rings_only),
