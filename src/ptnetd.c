@@ -96,6 +96,7 @@ static int options_parse(struct options *options, int argc, char **argv)
 	};
 	int c;
 
+	argv[0] = "ptnetd"; /* for getopt's messages */
 	while ((c = getopt_long(argc, argv, "c:hV", known, NULL)) != -1) {
 		switch (c) {
 		case 'c':

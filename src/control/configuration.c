@@ -312,9 +312,12 @@ int configuration_parse(struct configuration *configuration, const char *text, s
 			struct error *error)
 {
 	json_error_t where;
-	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+	json_t *root;
 	int rc;
 
+	if (length == 0)
+		return error_set(error, EINVAL, "is empty: a configuration is {} at the least");
+	root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
 	if (root == NULL)
 		return error_set(error, EINVAL, "line %d, column %d: %s", where.line, where.column,
 				 where.text);
@@ -328,12 +331,15 @@ int configuration_parse(struct configuration *configuration, const char *text, s
 /* The whole file; the caller frees *@text, which stays NULL on failure. */
 static int file_read(const char *path, char **text, size_t *length, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
 	struct stat status;
 	int rc = 0;
 
 	if (fd < 0)
-		return error_set(error, errno, "cannot be opened: %s", strerror(errno));
+		return error_set(error, errno, "cannot be opened: %s%s", strerror(errno),
+				 errno == ENOENT ? "; write one, {} at the least, as "
+						   "ptnetd.json(5) describes"
+						 : "");
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
 		rc = error_set(error, EINVAL, "is no ordinary file");
 		goto out_close;

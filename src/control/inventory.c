@@ -158,8 +158,8 @@ static void explain_room(struct error *error, const struct inventory_region *reg
 	if (region->implicit)
 		error_suffix(error,
 			     "; region \"%s\" has the size that its first port or pipe asked for: "
-			     "make that one with more \"slots\" or \"pipes\", or put all of them "
-			     "into a named region",
+			     "make that one with more \"rings\", \"slots\" or \"pipes\", or put "
+			     "all of them into a named region",
 			     region->name);
 	else
 		error_suffix(error,
@@ -189,8 +189,8 @@ int inventory_region_del(struct inventory *inventory, const char *name, bool for
 		return error_set(error, ENOENT, "there is no region \"%s\"", name);
 	if (region->num_ports > 0)
 		return error_set(error, EBUSY,
-				 "region \"%s\" is used by %u ports, \"%s\" among them: delete "
-				 "them first",
+				 "region \"%s\" is used by %u ports, such as \"%s\": delete them "
+				 "first",
 				 name, region->num_ports, region_user(inventory, region));
 	if (!force && memdev_connections(region->listener) > 0)
 		return error_set(error, EBUSY,
@@ -670,6 +670,11 @@ int inventory_pipe_del(struct inventory *inventory, const char *name, bool force
 	struct inventory_pipe *pipe = inventory_pipe_find(inventory, name);
 	int rc;
 
+	if (pipe == NULL && strchr(name, '}') != NULL && inventory_port_find(inventory, name))
+		return error_set(error, EINVAL,
+				 "\"%s\" is the slave end of a pipe: name the pipe by its master "
+				 "end, which has '{'",
+				 name);
 	if (pipe == NULL)
 		return error_set(error, ENOENT, "there is no pipe \"%s\"", name);
 	rc = force ? 0 : port_not_connected(pipe->master, error);

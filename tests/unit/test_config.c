@@ -138,7 +138,7 @@ static const struct {
 	const char *where;
 	const char *what;
 } mistakes[] = {
-	{"", "line 1", ""},
+	{"", "is empty", "{}"},
 	{"{", "line 1", ""},
 	{"{} x", "line 1", "end of file expected"},
 	{"{\n\"log\": {},\n\"log\": {}}", "line 3", "duplicate"},

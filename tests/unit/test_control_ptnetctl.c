@@ -131,6 +131,10 @@ static void wrong_usage(void **state)
 		{"fly", "\"fly\""},
 		{"port", "ptnetctl port add"},
 		{"port fly", "ptnetctl port del"},
+		{"ports", "ptnetctl port list"},
+		{"list", "ptnetctl region list"},
+		{"stat", "ptnetctl stats [PORT...]"},
+		{"stats --watch --count 0", "1 or more"},
 		{"port add", "SWITCH:NAME is missing"},
 		{"port add a b", "\"b\""},
 		{"port add vale0:a --slots", "requires an argument"},
@@ -215,6 +219,8 @@ static void without_a_daemon(void **state)
 	close(dead);
 	bad(fixture, "show", 1, "nobody listens");
 	unlink(fixture->path);
+	if (strstr(run_at(program, "show")->err, "is no socket") == NULL)
+		fail_msg("connected to a program?");
 }
 
 static void things_come_and_go(void **state)

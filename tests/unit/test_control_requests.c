@@ -287,6 +287,7 @@ static void pipes_lie_with_their_parent(void **state)
 	refused(fixture, ADD("pipe", "\"name\": \"link{3\", \"buf_size\": 4096"), "EINVAL",
 		"2048 bytes");
 	refused(fixture, DEL("port", "link}1"), "EINVAL", "delete the pipe");
+	refused(fixture, DEL("pipe", "link}1"), "EINVAL", "master end");
 	do_it(fixture, DEL("pipe", "link{1"));
 	do_it(fixture, DEL("pipe", "link{2"));
 	nothing_is_there(fixture);
@@ -345,7 +346,7 @@ static void no_room_says_what_to_do(void **state)
 	refused(fixture, ADD("pipe", "\"name\": \"link{2\", \"slots\": 4096"), "EINVAL",
 		"\"link\" has the size that its first port or pipe asked for");
 	refused(fixture, ADD("pipe", "\"name\": \"link{2\", \"rings\": 16"), "ENOMEM",
-		"more \"slots\" or \"pipes\", or put all of them into a named region");
+		"\"slots\" or \"pipes\", or put all of them into a named region");
 	do_it(fixture, ADD("region", "\"name\": \"pool\", \"ring_num\": 4"));
 	refused(fixture, ADD("port", "\"name\": \"vale0:a\", \"rings\": 16, \"region\": \"pool\""),
 		"ENOMEM", "\"pool\" are fixed: make a larger one");

@@ -41,6 +41,13 @@ static void explain_denied(const char *path)
 			"daemon's configuration\n");
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 static void explain(const char *path, int code)
 {
 	switch (code) {
@@ -52,6 +59,13 @@ static void explain(const char *path, int code)
 			path, path);
 		break;
 	case ECONNREFUSED:
+		if (!is_socket(path)) {
+			fprintf(stderr,
+				"ptnetctl: %s is no socket: name the daemon's control socket with "
+				"--control\n",
+				path);
+			break;
+		}
 		fprintf(stderr,
 			"ptnetctl: nobody listens at %s: ptnetd has died, or is just starting; see "
 			"its log ('journalctl -u ptnetd'), and start it with 'systemctl start "

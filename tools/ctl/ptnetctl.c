@@ -252,29 +252,33 @@ static int command_match(const struct command *command, int count, char **words)
 		       : 0;
 }
 
-static bool is_group(const char *word)
+/* Whether @word may have been meant for @command: "port", "ports", "stat", "list". */
+static bool may_mean(const char *word, const struct command *command)
 {
-	size_t length = strlen(word);
+	size_t first = strcspn(command->words, " "), length = strlen(word);
 
-	for (const struct command *c = commands; c->words != NULL; c++)
-		if (strncmp(c->words, word, length) == 0 && c->words[length] == ' ')
-			return true;
-	return false;
+	if (command->words[first] == ' ' && strcmp(command->words + first + 1, word) == 0)
+		return true;
+	return strncmp(command->words, word, length < first ? length : first) == 0;
 }
 
 static int unknown_command(int count, char **words)
 {
+	bool found = false;
+
 	if (count == 0)
 		return usage_error(NULL, "which command?");
-	if (!is_group(words[0]))
-		return usage_error(NULL, "there is no command \"%s\"", words[0]);
-	fprintf(stderr, "ptnetctl: \"%s%s%s\" is no command; these are:\n", words[0],
-		count > 1 ? " " : "", count > 1 ? words[1] : "");
-	for (const struct command *c = commands; c->words != NULL; c++)
-		if (strncmp(c->words, words[0], strlen(words[0])) == 0)
-			fprintf(stderr, "  ptnetctl %s%s%s\n", c->words,
-				c->arguments[0] != '\0' ? " " : "", c->arguments);
-	return EXIT_USAGE;
+	for (const struct command *c = commands; c->words != NULL; c++) {
+		if (words[0][0] == '\0' || !may_mean(words[0], c))
+			continue;
+		if (!found)
+			fprintf(stderr, "ptnetctl: \"%s%s%s\" is no command; these are:\n",
+				words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+		found = true;
+		fprintf(stderr, "  ptnetctl %s%s%s\n", c->words, c->arguments[0] != '\0' ? " " : "",
+			c->arguments);
+	}
+	return found ? EXIT_USAGE : usage_error(NULL, "there is no command \"%s\"", words[0]);
 }
 
 static int command_run(struct invocation *invocation, const struct globals *globals)

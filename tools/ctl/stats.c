@@ -257,6 +257,7 @@ static bool is_number(const char *text)
 int run_stats(struct invocation *invocation)
 {
 	const json_t *interval = option_get(invocation, "watch");
+	const json_t *count = option_get(invocation, "count");
 	json_t *counters, *port;
 	size_t i;
 
@@ -267,9 +268,13 @@ int run_stats(struct invocation *invocation)
 				invocation->arguments[a], invocation->arguments[a]);
 			return EXIT_USAGE;
 		}
+	if (count != NULL && json_integer_value(count) == 0) {
+		fprintf(stderr, "ptnetctl: --count 0: give 1 or more\n");
+		return EXIT_USAGE;
+	}
 	if (interval != NULL)
 		return watch(invocation, json_number_value(interval));
-	if (option_get(invocation, "count") != NULL) {
+	if (count != NULL) {
 		fprintf(stderr, "ptnetctl: --count needs --watch\n");
 		return EXIT_USAGE;
 	}

@@ -81,6 +81,16 @@ static int read_frames(struct capture_reader *r, pcap_t *pcap, const char *file)
 	return 0;
 }
 
+/* libpcap puts the file's name in front of some of its messages. */
+static const char *without_name(const char *message, const char *file)
+{
+	size_t length = strlen(file);
+
+	return !strncmp(message, file, length) && !strncmp(message + length, ": ", 2)
+		       ? message + length + 2
+		       : message;
+}
+
 int capture_read(struct capture *c, const char *file)
 {
 	struct capture_reader r = {.c = c};
@@ -91,7 +101,8 @@ int capture_read(struct capture *c, const char *file)
 	memset(c, 0, sizeof(*c));
 	pcap = pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error);
 	if (!pcap)
-		return complain("cannot read the capture file: %s", error);
+		return complain("cannot read the capture file %s: %s", file,
+				without_name(error, file));
 	result = read_frames(&r, pcap, file);
 	pcap_close(pcap);
 	if (result)

@@ -175,10 +175,13 @@ static void set_defaults(struct gen_options *o)
 /* A number option; complains and returns -1 if it isn't one in min..max. */
 static int number(const char *name, uint64_t min, uint64_t max, uint64_t *value)
 {
-	if (parse_count(optarg, min, max, value))
-		return complain("%s %s: give a number from %llu to %llu", name, optarg,
-				(unsigned long long)min, (unsigned long long)max);
-	return 0;
+	if (!parse_count(optarg, min, max, value))
+		return 0;
+	if (max == UINT64_MAX)
+		return complain("%s %s: give a number, %llu or more, such as 1000 or 10M", name,
+				optarg, (unsigned long long)min);
+	return complain("%s %s: give a number from %llu to %llu", name, optarg,
+			(unsigned long long)min, (unsigned long long)max);
 }
 
 static int duration(const char *name, int64_t *ns)
@@ -459,6 +462,7 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 	int c;
 
 	set_defaults(o);
+	argv[0] = (char *)"ptnet-gen"; /* for getopt's messages */
 	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:j::qhV", long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
