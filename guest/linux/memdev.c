@@ -5,8 +5,8 @@
  *
  * Ports find their region by number when they become active, so that either
  * function may be probed first. Programs map the whole region page by page as
- * they touch it; all mappings of a region share one inode, so that removal can take
- * them away at once. A page touched afterwards is SIGBUS.
+ * they touch it; all mappings share one inode, so that removal can take them away
+ * at once. A page touched afterwards is SIGBUS; pages of other regions come back.
  *
  * Removal: (1) out of the list: no port finds the region any more; (2) every port
  * active in it lets go, synchronously; (3) no more page faults are served and the
@@ -25,11 +25,12 @@ static DEFINE_MUTEX(memdevs_lock);
 static LIST_HEAD(memdevs);
 static u64 memdevs_serial; /* the last one given out, under memdevs_lock */
 
-/* ---- the inodes behind the mappings ---- */
+/* ---- the inode behind the mappings ---- */
 
 #define PTNET_FS_MAGIC 0x70746e6d /* "ptnm" */
 
 static struct vfsmount *ptnet_mnt;
+static struct inode *ptnet_inode;
 
 static int ptnet_fs_init_context(struct fs_context *fc)
 {
@@ -46,12 +47,29 @@ static struct file_system_type ptnet_fs_type = {
 int ptnet_memdev_fs_init(void)
 {
 	ptnet_mnt = kern_mount(&ptnet_fs_type);
-	return PTR_ERR_OR_ZERO(ptnet_mnt);
+	if (IS_ERR(ptnet_mnt))
+		return PTR_ERR(ptnet_mnt);
+	ptnet_inode = alloc_anon_inode(ptnet_mnt->mnt_sb);
+	if (IS_ERR(ptnet_inode)) {
+		kern_unmount(ptnet_mnt);
+		return PTR_ERR(ptnet_inode);
+	}
+	return 0;
 }
 
 void ptnet_memdev_fs_exit(void)
 {
+	iput(ptnet_inode);
 	kern_unmount(ptnet_mnt);
+}
+
+/*
+ * What a descriptor's f_mapping must be from open on: the kernel counts a file's
+ * mappings there, and a change while one is being made would upset the count.
+ */
+struct address_space *ptnet_memdev_mapping(void)
+{
+	return ptnet_inode->i_mapping;
 }
 
 /* ---- references ---- */
@@ -60,7 +78,6 @@ static void ptnet_memdev_free(struct kref *kref)
 {
 	struct ptnet_memdev *memdev = container_of(kref, struct ptnet_memdev, kref);
 
-	iput(memdev->inode);
 	kfree(memdev);
 }
 
@@ -195,7 +212,7 @@ static const struct vm_operations_struct ptnet_memdev_vm_ops = {
 
 /*
  * Maps [vm_pgoff, + length) of the region. The caller holds a reference to the
- * region for as long as vma->vm_file lives, whose f_mapping is the region's inode's.
+ * region for as long as vma->vm_file lives.
  */
 int ptnet_memdev_mmap(struct ptnet_memdev *memdev, struct vm_area_struct *vma)
 {
@@ -241,6 +258,10 @@ static int ptnet_memdev_read_geometry(struct ptnet_memdev *memdev)
 	u32 id = ioread32(memdev->io + PTNET_MDEV_IO_MEMID);
 	int err;
 
+	if (!(pci_resource_flags(memdev->pdev, PTNET_BAR_MEM) & IORESOURCE_MEM)) {
+		dev_err(dev, "BAR 1 is no memory\n");
+		return -ENODEV;
+	}
 	memdev->size = (u64)ioread32(memdev->io + PTNET_MDEV_IO_MEMSIZE_HI) << 32 |
 		       ioread32(memdev->io + PTNET_MDEV_IO_MEMSIZE_LO);
 	memdev->id = id;
@@ -305,12 +326,6 @@ int ptnet_memdev_probe(struct pci_dev *pdev)
 	init_rwsem(&memdev->map_lock);
 	memdev->pdev = pdev;
 
-	memdev->inode = alloc_anon_inode(ptnet_mnt->mnt_sb);
-	if (IS_ERR(memdev->inode)) {
-		err = PTR_ERR(memdev->inode);
-		kfree(memdev);
-		return err;
-	}
 	err = pci_enable_device(pdev);
 	if (err)
 		goto put;
@@ -386,7 +401,7 @@ void ptnet_memdev_remove(struct pci_dev *pdev)
 	down_write(&memdev->map_lock);
 	memdev->gone = true;
 	up_write(&memdev->map_lock);
-	unmap_mapping_range(memdev->inode->i_mapping, 0, 0, 1);
+	unmap_mapping_range(ptnet_memdev_mapping(), 0, 0, 1);
 
 	memunmap(memdev->base);
 	memdev->base = NULL;

@@ -39,6 +39,9 @@ static void ptnet_tx_submit(struct ptnet_ring *ring)
 	ptnet_ring_publish(ring, ring->next, ring->next);
 	if (ptnet_ring_must_kick(ring, PTNET_SYNC_FORCE_RECLAIM))
 		ptnet_ring_kick(ring);
+	/* In the line that must_kick has read. While there is room nobody else looks. */
+	if (unlikely(ptnet_ring_host_stopped(ring)))
+		netif_tx_stop_queue(ptnet_tx_queue(ring));
 }
 
 /* Is there room for that many slots? The host's index is read only when it matters. */
@@ -49,6 +52,9 @@ static bool ptnet_tx_has_room(struct ptnet_ring *ring, u32 slots)
 	return !ptnet_ring_refresh(ring) && ptnet_ring_space(ring, ring->next) >= slots;
 }
 
+/* How long a queue may be stopped until the device is asked whether it is still there. */
+#define PTNET_STALL_TIME (2 * HZ)
+
 /* Stops the queue until there is room for the longest frame, which may be at once. */
 static void ptnet_tx_stop(struct ptnet_ring *ring)
 {
@@ -57,8 +63,11 @@ static void ptnet_tx_stop(struct ptnet_ring *ring)
 	ptnet_ring_count(ring, PTNET_STAT_STOPS, 1);
 	netif_tx_stop_queue(txq);
 	ptnet_csb_enable_interrupt(ring->atok);
-	if (!ptnet_tx_has_room(ring, ring->frame_slots))
+	if (!ptnet_tx_has_room(ring, ring->frame_slots)) {
+		/* If it lasts: is there still a host? Costs nothing while that is pending. */
+		schedule_delayed_work(&ring->port->link_work, PTNET_STALL_TIME);
 		return;
+	}
 	ptnet_csb_disable_interrupt(ring->atok);
 	netif_tx_start_queue(txq);
 }
@@ -564,28 +573,50 @@ void ptnet_netdev_limit_mtu(struct ptnet_port *port)
 
 /* ---- link ---- */
 
+/* Is there a host, and does it say that the link is up? Without the extension it says nothing. */
+static bool ptnet_netdev_link(struct ptnet_port *port)
+{
+	bool extension = port->features & PTNET_F_REGION_CSB;
+	u32 answer = ptnet_port_read(port, extension ? PTNET_IO_EXT_LINK : PTNET_IO_PTFEAT);
+
+	if (answer == PTNET_ALL_ONES)
+		return false;
+	return !extension || answer & 1;
+}
+
+static bool ptnet_netdev_stalled(const struct ptnet_port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < port->num_queues; i++) {
+		const struct ptnet_ring *ring = &port->rings[PTNET_TX][i];
+
+		if (ring->mode == PTNET_RING_STACK && !READ_ONCE(ring->fault) &&
+		    netif_tx_queue_stopped(ptnet_tx_queue(ring)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Asks the device and sets the carrier. There is no interrupt for a change; as long as
- * the link is down, and only then, we ask again every second. Called with port->lock
- * held, so that it cannot undo what the loss of the region did to the carrier.
+ * the link is down we ask again every second, and while a queue is stopped every few:
+ * the host may be gone. Called with port->lock held, so that it cannot undo what the loss
+ * of the region did to the carrier.
  */
 void ptnet_netdev_check_link(struct ptnet_port *port)
 {
-	u32 link = 1;
-
 	lockdep_assert_held(&port->lock);
 	if (!port->active || !port->stack_up)
 		return;
-	if (port->features & PTNET_F_REGION_CSB)
-		link = ptnet_port_read(port, PTNET_IO_EXT_LINK);
-	if (link == PTNET_ALL_ONES)
-		link = 0;
-	if (link & 1) {
-		netif_carrier_on(port->netdev);
-	} else {
+	if (!ptnet_netdev_link(port)) {
 		netif_carrier_off(port->netdev);
 		schedule_delayed_work(&port->link_work, round_jiffies_relative(HZ));
+		return;
 	}
+	netif_carrier_on(port->netdev);
+	if (ptnet_netdev_stalled(port))
+		schedule_delayed_work(&port->link_work, PTNET_STALL_TIME);
 }
 
 void ptnet_netdev_link_work(struct work_struct *work)
@@ -645,7 +676,10 @@ static void ptnet_netdev_get_stats64(struct net_device *netdev, struct rtnl_link
 	}
 }
 
-/* No ndo_tx_timeout: a pipe whose reader does not read stays full, and that is not an error. */
+/*
+ * No ndo_tx_timeout: a pipe whose reader does not read stays full, and that is not an
+ * error. See ptnet_netdev_check_link() for a host that is gone.
+ */
 static const struct net_device_ops ptnet_netdev_ops = {
 	.ndo_open = ptnet_netdev_open,
 	.ndo_stop = ptnet_netdev_stop,

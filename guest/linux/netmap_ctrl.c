@@ -134,10 +134,10 @@ static void ptnet_reply_register(const struct ptnet_binding *binding, struct nmr
 {
 	const struct ptnet_port *port = binding->port;
 
-	reg->nr_offset = port->nifp_ofs;
+	reg->nr_offset = binding->nifp_ofs;
 	reg->nr_memsize = binding->memdev->size;
-	reg->nr_tx_slots = port->num_slots[PTNET_TX];
-	reg->nr_rx_slots = port->num_slots[PTNET_RX];
+	reg->nr_tx_slots = binding->num_slots[PTNET_TX];
+	reg->nr_rx_slots = binding->num_slots[PTNET_RX];
 	reg->nr_tx_rings = port->num_rings[PTNET_TX];
 	reg->nr_rx_rings = port->num_rings[PTNET_RX];
 	reg->nr_host_tx_rings = 0;
@@ -170,9 +170,8 @@ static int ptnet_register_port(struct ptnet_request *request, struct ptnet_port 
 		return err;
 	}
 	ptnet_reply_register(binding, reg);
-	/* mmap() succeeds from now on; its pages are found through this mapping. */
-	request->file->f_mapping = binding->memdev->inode->i_mapping;
 	smp_store_release(&f->binding, binding);
+	ptnet_file_relay(f);
 	return 0;
 }
 
@@ -245,8 +244,10 @@ static int ptnet_port_info(struct ptnet_request *request)
 	if (err)
 		return err;
 	info->nr_memsize = memdev->size;
+	mutex_lock(&port->lock); /* a resume may be reading them anew */
 	info->nr_tx_slots = port->num_slots[PTNET_TX];
 	info->nr_rx_slots = port->num_slots[PTNET_RX];
+	mutex_unlock(&port->lock);
 	info->nr_tx_rings = port->num_rings[PTNET_TX];
 	info->nr_rx_rings = port->num_rings[PTNET_RX];
 	info->nr_host_tx_rings = 0;

@@ -35,6 +35,60 @@ static struct ptnet_ring *ptnet_binding_ring(const struct ptnet_binding *binding
 	return &binding->port->rings[dir][binding->first[dir] + i];
 }
 
+/* Where the binding's users wait. All rings: the port's queue. One: its own, so that others do not
+ * wake us. */
+static wait_queue_head_t *ptnet_binding_wait(const struct ptnet_binding *binding,
+					     enum ptnet_ring_dir dir)
+{
+	if (binding->count[dir] == 1)
+		return &ptnet_binding_ring(binding, dir, 0)->wait;
+	return &binding->port->wait[dir];
+}
+
+/* ---- wake-ups for who waited before there was anything to wait for ---- */
+
+static int ptnet_file_relay_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
+{
+	struct ptnet_file *f = entry->private;
+
+	wake_up_interruptible_poll(&f->wait, key_to_poll(key));
+	return 1;
+}
+
+/*
+ * epoll tells us only once where it may wait, when the descriptor is added to it. If that
+ * was before REGISTER it waits at the file, and what the rings have to say is passed on
+ * to there. Called once, after the binding was made known, under f->lock.
+ */
+void ptnet_file_relay(struct ptnet_file *f)
+{
+	enum ptnet_ring_dir dir;
+
+	/* The barrier in here pairs with the one in poll: it sees the binding, or we see it. */
+	if (!wq_has_sleeper(&f->wait))
+		return;
+	for (dir = PTNET_TX; dir < PTNET_DIRS; dir++) {
+		init_waitqueue_func_entry(&f->relay[dir], ptnet_file_relay_wake);
+		f->relay[dir].private = f;
+		add_wait_queue(ptnet_binding_wait(f->binding, dir), &f->relay[dir]);
+	}
+	f->relayed = true;
+	/* They are to look again, at the rings this time. */
+	wake_up_interruptible_poll(&f->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
+}
+
+static void ptnet_file_end_relay(struct ptnet_file *f)
+{
+	enum ptnet_ring_dir dir;
+
+	if (!f->relayed)
+		return;
+	for (dir = PTNET_TX; dir < PTNET_DIRS; dir++)
+		remove_wait_queue(ptnet_binding_wait(f->binding, dir), &f->relay[dir]);
+}
+
+/* ---- open, close, mmap ---- */
+
 static int ptnet_netmap_open(struct inode *inode, struct file *file)
 {
 	struct ptnet_file *f = kzalloc(sizeof(*f), GFP_KERNEL);
@@ -42,7 +96,9 @@ static int ptnet_netmap_open(struct inode *inode, struct file *file)
 	if (!f)
 		return -ENOMEM;
 	mutex_init(&f->lock);
+	init_waitqueue_head(&f->wait);
 	file->private_data = f;
+	file->f_mapping = ptnet_memdev_mapping();
 	return 0;
 }
 
@@ -51,8 +107,7 @@ static int ptnet_netmap_close(struct inode *inode, struct file *file)
 	struct ptnet_file *f = file->private_data;
 
 	if (f->binding) {
-		/* No mapping is left, and the region's inode may go now. */
-		file->f_mapping = inode->i_mapping;
+		ptnet_file_end_relay(f);
 		ptnet_port_unbind(f->binding);
 		kfree(f->binding);
 	}
@@ -71,27 +126,24 @@ static int ptnet_netmap_mmap(struct file *file, struct vm_area_struct *vma)
 
 /* ---- NIOCTXSYNC, NIOCRXSYNC ---- */
 
+/* A ring that is stopped does not keep the others from being synced. */
 static long ptnet_netmap_sync_all(struct file *file, enum ptnet_ring_dir dir)
 {
 	struct ptnet_binding *binding = ptnet_file_binding(file);
 	unsigned int i;
-	int ret;
+	int ret, err = 0;
 
 	if (!binding)
 		return -ENXIO;
 	if (ptnet_binding_dead(binding))
 		return -EIO;
 	for (i = 0; i < binding->count[dir]; i++) {
-		struct ptnet_ring *ring = ptnet_binding_ring(binding, dir, i);
-
-		if (dir == PTNET_TX)
-			ret = ptnet_netmap_txsync(ring, binding->epoch, PTNET_SYNC_FORCE);
-		else
-			ret = ptnet_netmap_rxsync(ring, binding->epoch, PTNET_SYNC_FORCE);
+		ret = ptnet_netmap_sync(ptnet_binding_ring(binding, dir, i), binding->epoch,
+					PTNET_SYNC_FORCE);
 		if (ret < 0)
-			return ret;
+			err = ret;
 	}
-	return 0;
+	return err;
 }
 
 static long ptnet_netmap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -117,21 +169,6 @@ static long ptnet_netmap_ioctl(struct file *file, unsigned int cmd, unsigned lon
 
 /* ---- poll ---- */
 
-/* All rings: the port's queue. One ring: its own, so that others do not wake us. */
-static void ptnet_netmap_poll_wait(struct file *file, struct ptnet_binding *binding,
-				   poll_table *table)
-{
-	struct ptnet_port *port = binding->port;
-	enum ptnet_ring_dir dir;
-
-	for (dir = PTNET_TX; dir < PTNET_DIRS; dir++) {
-		if (binding->count[dir] == 1)
-			poll_wait(file, &ptnet_binding_ring(binding, dir, 0)->wait, table);
-		else
-			poll_wait(file, &port->wait[dir], table);
-	}
-}
-
 /* One pass over the TX rings: flushes them; with wanted, looks for room. */
 static __poll_t ptnet_netmap_poll_tx(struct ptnet_binding *binding, bool wanted, unsigned int flags)
 {
@@ -144,9 +181,9 @@ static __poll_t ptnet_netmap_poll_tx(struct ptnet_binding *binding, bool wanted,
 
 		/* Once satisfied, the others are only flushed. */
 		if (wanted && !(found & EPOLLOUT))
-			ret = ptnet_netmap_txsync(ring, binding->epoch, flags);
+			ret = ptnet_netmap_sync(ring, binding->epoch, flags);
 		else
-			ret = ptnet_netmap_txsync(ring, binding->epoch, PTNET_SYNC_IF_MOVED);
+			ret = ptnet_netmap_sync(ring, binding->epoch, PTNET_SYNC_IF_MOVED);
 		if (ret < 0 || ret & PTNET_SYNC_RESET)
 			found |= EPOLLERR;
 		else if (wanted && ret & PTNET_SYNC_READY)
@@ -164,7 +201,7 @@ static __poll_t ptnet_netmap_poll_rx(struct ptnet_binding *binding, unsigned int
 	for (i = 0; i < binding->count[PTNET_RX]; i++) {
 		struct ptnet_ring *ring = ptnet_binding_ring(binding, PTNET_RX, i);
 
-		ret = ptnet_netmap_rxsync(ring, binding->epoch, flags);
+		ret = ptnet_netmap_sync(ring, binding->epoch, flags);
 		if (ret < 0 || ret & PTNET_SYNC_RESET)
 			found |= EPOLLERR;
 		if (ret > 0 && ret & PTNET_SYNC_READY)
@@ -180,20 +217,26 @@ static __poll_t ptnet_netmap_poll_rx(struct ptnet_binding *binding, unsigned int
 static __poll_t ptnet_netmap_poll(struct file *file, poll_table *table)
 {
 	struct ptnet_binding *binding = ptnet_file_binding(file);
+	struct ptnet_file *f = file->private_data;
 	__poll_t wanted = poll_requested_events(table);
 	bool want_tx = wanted & (EPOLLOUT | EPOLLWRNORM);
 	bool want_rx = wanted & (EPOLLIN | EPOLLRDNORM);
-	bool flush = want_tx || !(binding && binding->flags & NR_NO_TX_POLL);
 	__poll_t found = 0;
 
-	if (!binding)
-		return EPOLLERR;
 	/* Register before looking: whatever happens after the look wakes us. */
-	ptnet_netmap_poll_wait(file, binding, table);
+	if (!binding) {
+		poll_wait(file, &f->wait, table);
+		smp_mb(); /* see ptnet_file_relay() */
+		binding = ptnet_file_binding(file);
+		if (!binding)
+			return EPOLLERR;
+	}
+	poll_wait(file, ptnet_binding_wait(binding, PTNET_TX), table);
+	poll_wait(file, ptnet_binding_wait(binding, PTNET_RX), table);
 	if (ptnet_binding_dead(binding))
 		return EPOLLERR;
 
-	if (flush)
+	if (want_tx || !(binding->flags & NR_NO_TX_POLL))
 		found |= ptnet_netmap_poll_tx(binding, want_tx, 0);
 	if (want_rx)
 		found |= ptnet_netmap_poll_rx(binding, 0);

@@ -89,11 +89,15 @@ static bool ptnet_netmap_user(struct ptnet_ring *ring, u32 *head, u32 *cur)
 
 /* ---- sync ---- */
 
-/* Is the ring this binding's to use? Under ring->lock, and true until it is dropped. */
-static bool ptnet_netmap_mine(const struct ptnet_ring *ring, unsigned int epoch)
+/*
+ * Is the ring this binding's to use? Under ring->lock, and true until it is dropped. -EAGAIN:
+ * it will be, as soon as port.c has started the port anew.
+ */
+static int ptnet_netmap_mine(const struct ptnet_ring *ring, unsigned int epoch)
 {
-	return ring->mode == PTNET_RING_NETMAP && READ_ONCE(ring->port->epoch) == epoch &&
-	       !ring->fault;
+	if (READ_ONCE(ring->port->epoch) != epoch || ring->fault)
+		return -EIO;
+	return ring->mode == PTNET_RING_NETMAP ? 0 : -EAGAIN;
 }
 
 /*
@@ -165,42 +169,6 @@ static int ptnet_netmap_exchange(struct ptnet_ring *ring, u32 head, u32 cur, uns
 	return err;
 }
 
-/*
- * Both syncs return PTNET_SYNC_* bits, or -EIO if the ring is stopped or not the
- * binding's any more. Process context, must not be called with ring->lock held.
- * The read-side section keeps the registers mapped until the kick is out.
- */
-int ptnet_netmap_txsync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags)
-{
-	bool kick = false;
-	u32 head, cur;
-	int ret = -EIO;
-
-	rcu_read_lock();
-	spin_lock(&ring->lock);
-	if (!ptnet_netmap_mine(ring, epoch))
-		goto out;
-	ret = 0;
-	if (flags & PTNET_SYNC_IF_MOVED && READ_ONCE(ring->shared->head) == ring->head)
-		goto out;
-	ptnet_ring_count(ring, PTNET_STAT_NETMAP_SYNCS, 1);
-	if (!ptnet_netmap_user(ring, &head, &cur)) {
-		ret = PTNET_SYNC_RESET;
-		goto out;
-	}
-	ret = ptnet_netmap_exchange(ring, head, cur, flags, &kick);
-	if (ret)
-		goto out;
-	ptnet_netmap_show_tail(ring);
-	ret = cur != ring->tail ? PTNET_SYNC_READY : 0;
-out:
-	spin_unlock(&ring->lock);
-	if (kick)
-		ptnet_ring_kick(ring);
-	rcu_read_unlock();
-	return ret;
-}
-
 static void ptnet_netmap_show_time(struct ptnet_ring *ring)
 {
 	struct timespec64 now;
@@ -210,27 +178,42 @@ static void ptnet_netmap_show_time(struct ptnet_ring *ring)
 	WRITE_ONCE(ring->shared->ts.tv_usec, now.tv_nsec / NSEC_PER_USEC);
 }
 
-int ptnet_netmap_rxsync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags)
+static int ptnet_netmap_sync_locked(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags,
+				    bool *kick)
+{
+	int err, reset = 0;
+	u32 head, cur;
+
+	err = ptnet_netmap_mine(ring, epoch);
+	if (err)
+		return err;
+	if (flags & PTNET_SYNC_IF_MOVED && READ_ONCE(ring->shared->head) == ring->head)
+		return 0;
+	ptnet_ring_count(ring, PTNET_STAT_NETMAP_SYNCS, 1);
+	if (!ptnet_netmap_user(ring, &head, &cur)) {
+		/* An RX ring is synced all the same (section 3.3). */
+		reset = PTNET_SYNC_RESET;
+		if (ring->dir == PTNET_TX)
+			return reset;
+	}
+	err = ptnet_netmap_exchange(ring, head, cur, flags, kick);
+	if (err)
+		return err;
+	ptnet_netmap_show_tail(ring);
+	if (ring->dir == PTNET_RX)
+		ptnet_netmap_show_time(ring);
+	return reset | (cur != ring->tail ? PTNET_SYNC_READY : 0);
+}
+
+/* The read-side section keeps the registers mapped until the kick is out. */
+static int ptnet_netmap_try_sync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags)
 {
 	bool kick = false;
-	u32 head, cur;
-	int ret = -EIO, reset = 0;
+	int ret;
 
 	rcu_read_lock();
 	spin_lock(&ring->lock);
-	if (!ptnet_netmap_mine(ring, epoch))
-		goto out;
-	ptnet_ring_count(ring, PTNET_STAT_NETMAP_SYNCS, 1);
-	/* Unlike TX, the ring is synced all the same (section 3.3). */
-	if (!ptnet_netmap_user(ring, &head, &cur))
-		reset = PTNET_SYNC_RESET;
-	ret = ptnet_netmap_exchange(ring, head, cur, flags, &kick);
-	if (ret)
-		goto out;
-	ptnet_netmap_show_tail(ring);
-	ptnet_netmap_show_time(ring);
-	ret = reset | (cur != ring->tail ? PTNET_SYNC_READY : 0);
-out:
+	ret = ptnet_netmap_sync_locked(ring, epoch, flags, &kick);
 	spin_unlock(&ring->lock);
 	if (kick)
 		ptnet_ring_kick(ring);
@@ -238,11 +221,36 @@ out:
 	return ret;
 }
 
+/*
+ * Returns PTNET_SYNC_* bits, or -EIO if the ring is stopped or not the binding's any
+ * more. May sleep; must not be called with ring->lock or port->lock held.
+ */
+int ptnet_netmap_sync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags)
+{
+	int ret = ptnet_netmap_try_sync(ring, epoch, flags);
+
+	if (likely(ret != -EAGAIN))
+		return ret;
+	mutex_lock(&ring->port->lock);
+	mutex_unlock(&ring->port->lock);
+	ret = ptnet_netmap_try_sync(ring, epoch, flags);
+	return ret == -EAGAIN ? -EIO : ret;
+}
+
 /* ---- port.c's side: the ring changes hands ---- */
 
+static void ptnet_netmap_wake(struct ptnet_ring *ring)
+{
+	__poll_t events = ring->dir == PTNET_TX ? EPOLLOUT | EPOLLWRNORM : EPOLLIN | EPOLLRDNORM;
+
+	wake_up_interruptible_poll(&ring->wait, events);
+	wake_up_interruptible_poll(&ring->port->wait[ring->dir], events);
+}
+
 /*
- * The ring is OFF. After a suspension the programs are still there, with work of
- * theirs in the ring: if the host kept its positions, the header is left alone.
+ * The ring is OFF. After a suspension, or when the port was started anew to mend another ring, the
+ * programs are still there, with work of theirs in the ring: if the host kept its positions, the
+ * header is left alone.
  */
 void ptnet_netmap_enter(struct ptnet_ring *ring)
 {
@@ -255,8 +263,11 @@ void ptnet_netmap_enter(struct ptnet_ring *ring)
 		WRITE_ONCE(ring->shared->flags, 0);
 	if (!kept)
 		ptnet_netmap_show(ring);
-	ring->shown = true;
 	smp_store_release(&ring->mode, PTNET_RING_NETMAP);
+	/* Who slept meanwhile asked a CSB that is no more to be woken: it must look again. */
+	if (ring->shown)
+		ptnet_netmap_wake(ring);
+	ring->shown = true;
 }
 
 /* Returns with the ring OFF and no sync at work. */
@@ -291,10 +302,7 @@ void ptnet_netmap_release(struct ptnet_ring *ring)
 /* Hard interrupt. Taking the request back comes first, then everybody looks again. */
 void ptnet_netmap_interrupt(struct ptnet_ring *ring)
 {
-	__poll_t events = ring->dir == PTNET_TX ? EPOLLOUT | EPOLLWRNORM : EPOLLIN | EPOLLRDNORM;
-
 	WRITE_ONCE(ring->armed, false);
 	ptnet_csb_disable_interrupt(ring->atok);
-	wake_up_interruptible_poll(&ring->wait, events);
-	wake_up_interruptible_poll(&ring->port->wait[ring->dir], events);
+	ptnet_netmap_wake(ring);
 }

@@ -108,12 +108,29 @@ static int ptnet_pci_resume(struct device *dev)
 
 static DEFINE_SIMPLE_DEV_PM_OPS(ptnet_pm_ops, ptnet_pci_suspend, ptnet_pci_resume);
 
+/* A reset of the function is to the driver what a suspension is. */
+static void ptnet_pci_reset_prepare(struct pci_dev *pdev)
+{
+	ptnet_pci_suspend(&pdev->dev);
+}
+
+static void ptnet_pci_reset_done(struct pci_dev *pdev)
+{
+	ptnet_pci_resume(&pdev->dev); /* which says so when it fails */
+}
+
+static const struct pci_error_handlers ptnet_pci_error_handlers = {
+	.reset_prepare = ptnet_pci_reset_prepare,
+	.reset_done = ptnet_pci_reset_done,
+};
+
 static struct pci_driver ptnet_pci_driver = {
 	.name = PTNET_DRIVER_NAME,
 	.id_table = ptnet_pci_ids,
 	.probe = ptnet_pci_probe,
 	.remove = ptnet_pci_remove,
 	.shutdown = ptnet_pci_shutdown,
+	.err_handler = &ptnet_pci_error_handlers,
 	.driver.pm = pm_sleep_ptr(&ptnet_pm_ops),
 };
 

@@ -118,15 +118,16 @@ static void ptnet_port_stop_rings(struct ptnet_port *port)
 		ptnet_ring_leave(ring);
 }
 
-/* Have all rings been consumed by the host as far as they were published? */
+/* Has the host sent all that was published in the TX rings that are OFF? */
 static bool ptnet_port_is_drained(struct ptnet_port *port)
 {
-	enum ptnet_ring_dir dir;
-	struct ptnet_ring *ring;
 	unsigned int i;
 
-	for_each_ring (port, dir, i, ring) {
-		if (!ptnet_ring_refresh(ring) && ring->hwcur != ring->head)
+	for (i = 0; i < port->num_rings[PTNET_TX]; i++) {
+		struct ptnet_ring *ring = &port->rings[PTNET_TX][i];
+
+		if (ring->mode == PTNET_RING_OFF && !ptnet_ring_refresh(ring) &&
+		    ring->hwcur != ring->head)
 			return false;
 	}
 	return true;
@@ -136,46 +137,65 @@ static bool ptnet_port_is_drained(struct ptnet_port *port)
 #define PTNET_DRAIN_US	   100
 
 /*
- * DELETE stops the host in its tracks. Before, it gets a moment to send what a
- * program published just before it ended, and to take back what it released: frames
- * are not lost at an exit, nor received twice. A pipe that nobody reads does
- * not drain; hence the limit of some ten milliseconds. The rings are OFF.
+ * DELETE stops the host in its tracks. Before, it gets a moment to send what was
+ * published, so that no frame is lost when a program ends. A pipe that nobody reads
+ * does not drain; hence the limit of some ten milliseconds. What was released in
+ * an RX ring the host looks at when it stops; a switch does not before, so that there
+ * is nothing to wait for. Only rings that are OFF are waited for.
  */
 static void ptnet_port_drain(struct ptnet_port *port)
 {
-	enum ptnet_ring_dir dir;
-	struct ptnet_ring *ring;
 	unsigned int i, round;
 
 	if (ptnet_port_is_drained(port))
 		return;
 	/* Kicks were perhaps not wanted, as the host saw no hurry. */
-	for_each_ring (port, dir, i, ring) {
-		if (ring->hwcur != ring->head)
+	for (i = 0; i < port->num_rings[PTNET_TX]; i++) {
+		struct ptnet_ring *ring = &port->rings[PTNET_TX][i];
+
+		if (ring->mode == PTNET_RING_OFF && ring->hwcur != ring->head)
 			ptnet_ring_kick(ring);
 	}
 	for (round = 0; round < PTNET_DRAIN_ROUNDS && !ptnet_port_is_drained(port); round++)
 		usleep_range(PTNET_DRAIN_US, 2 * PTNET_DRAIN_US);
 }
 
-static bool ptnet_port_has_fault(const struct ptnet_port *port)
+/* DELETE; before, the stack and programs are put out of the rings, and what they sent is sent. */
+static void ptnet_port_halt(struct ptnet_port *port)
 {
-	enum ptnet_ring_dir dir;
-	struct ptnet_ring *ring;
-	unsigned int i;
+	ptnet_port_stop_rings(port);
+	if (!port->gone)
+		ptnet_port_drain(port);
+	ptnet_port_deactivate(port);
+}
 
-	if (!port->active)
-		return false;
-	for_each_ring (port, dir, i, ring) {
-		if (READ_ONCE(ring->fault))
-			return true;
+/* Is what programs have mapped no longer what the port uses? */
+static bool ptnet_port_has_moved(const struct ptnet_port *port)
+{
+	return port->bound && port->bound_serial &&
+	       (port->memdev->serial != port->bound_serial || port->nifp_ofs != port->bound_ofs);
+}
+
+static int ptnet_port_activate_for_users(struct ptnet_port *port)
+{
+	int err = ptnet_port_activate(port);
+
+	if (!err && ptnet_port_has_moved(port)) {
+		netdev_warn(port->netdev,
+			    "has other memory than before; programs must reopen it\n");
+		ptnet_port_lose(port);
+		if (port->stack_up)
+			err = ptnet_port_activate(port);
 	}
-	return false;
+	if (err)
+		netif_carrier_off(port->netdev);
+	return err;
 }
 
 /*
  * Makes the world agree with the record. Fails only when it has to activate; the
- * caller then takes its user back, and the port is inactive.
+ * caller then takes its user back, and the port is inactive. Bindings may be dead
+ * afterwards even if it succeeds: if there is another region now.
  */
 int ptnet_port_update(struct ptnet_port *port)
 {
@@ -183,36 +203,98 @@ int ptnet_port_update(struct ptnet_port *port)
 
 	lockdep_assert_held(&port->lock);
 	if (!ptnet_port_has_user(port)) {
-		if (port->active) {
-			ptnet_port_stop_rings(port);
-			if (!port->gone)
-				ptnet_port_drain(port);
-			ptnet_port_deactivate(port);
-		}
+		if (port->active)
+			ptnet_port_halt(port);
 		return 0;
 	}
 	if (!port->active) {
-		err = ptnet_port_activate(port);
-		if (err) {
-			netif_carrier_off(port->netdev);
+		err = ptnet_port_activate_for_users(port);
+		if (err || !port->active)
 			return err;
-		}
+		ptnet_netdev_check_link(port);
 	}
 	ptnet_port_update_rings(port);
 	return 0;
 }
 
-/*
- * A stopped ring works again after the next CREATE. When netmap users come and go
- * it is nobody's loss to have one, so that a program's fault does not outlive it
- * and the next program starts clean.
- */
-static void ptnet_port_cure(struct ptnet_port *port)
+/* ---- what programs leave behind ---- */
+
+static bool ptnet_port_has_orphaned_fault(const struct ptnet_port *port)
 {
-	if (!ptnet_port_has_fault(port))
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+
+	for_each_ring (port, dir, i, ring) {
+		if (!ring->bound && READ_ONCE(ring->fault))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Every slot names a buffer of its own. Not so when a program ended in the middle of an
+ * exchange, or has written nonsense. Rings that are still bound are their program's. On
+ * a pipe a buffer may, rarely, come round while we look and be seen twice: no harm is
+ * done, the port is started anew for nothing.
+ */
+static bool ptnet_port_has_bad_slot(const struct ptnet_port *port)
+{
+	const u32 num_bufs = port->memdev->buf_pool.objnum;
+	unsigned long *seen = kvcalloc(BITS_TO_LONGS(num_bufs), sizeof(*seen), GFP_KERNEL);
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+	bool bad = false;
+	u32 slot, buf;
+
+	if (!seen)
+		return true; /* to start it anew is never wrong */
+	for_each_ring (port, dir, i, ring) {
+		for (slot = 0; !ring->bound && !bad && slot < ring->num_slots; slot++) {
+			buf = READ_ONCE(ring->shared->slot[slot].buf_idx);
+			bad = buf < 2 || buf >= num_bufs || __test_and_set_bit(buf, seen);
+			if (bad && net_ratelimit())
+				netdev_warn(port->netdev,
+					    "a program has left %s ring %u with %u in slot %u, "
+					    "which is no buffer or another slot's, too: the "
+					    "port is started anew\n",
+					    ptnet_dir_name(dir), i, buf, slot);
+		}
+	}
+	kvfree(seen);
+	return bad;
+}
+
+/*
+ * What a program has done to its rings must not outlive it. The host mends faults
+ * and slots when the port is started anew (CREATE). Those who use the other rings do
+ * not notice: what they have published is sent before, and positions are kept.
+ */
+static void ptnet_port_cure(struct ptnet_port *port, bool check_slots)
+{
+	if (!port->active)
 		return;
-	ptnet_port_stop_rings(port);
-	ptnet_port_deactivate(port);
+	if (ptnet_port_has_orphaned_fault(port) || (check_slots && ptnet_port_has_bad_slot(port)))
+		ptnet_port_halt(port);
+}
+
+/* The rings that nobody is bound to any more are OFF then, and the host has been through them. */
+static void ptnet_port_quit_orphans(struct ptnet_port *port)
+{
+	enum ptnet_ring_dir dir;
+	struct ptnet_ring *ring;
+	unsigned int i;
+
+	for_each_ring (port, dir, i, ring) {
+		if (ring->mode == PTNET_RING_NETMAP && !ring->bound)
+			ptnet_ring_leave(ring);
+	}
+	ptnet_port_drain(port);
+	for_each_ring (port, dir, i, ring) {
+		if (ring->mode == PTNET_RING_OFF)
+			ptnet_ring_refresh(ring); /* finds a fault */
+	}
 }
 
 /*
@@ -271,7 +353,7 @@ int ptnet_port_stack_up(struct ptnet_port *port)
 		err = ptnet_port_update(port);
 		if (err)
 			port->stack_up = false;
-		ptnet_netdev_check_link(port);
+		ptnet_netdev_check_link(port); /* it may have been active before */
 	}
 	mutex_unlock(&port->lock);
 	return err;
@@ -329,6 +411,7 @@ static void ptnet_port_claim(struct ptnet_binding *binding, int by)
  */
 int ptnet_port_bind(struct ptnet_port *port, struct ptnet_binding *binding)
 {
+	unsigned int epoch;
 	int err;
 
 	mutex_lock(&port->lock);
@@ -340,16 +423,27 @@ int ptnet_port_bind(struct ptnet_port *port, struct ptnet_binding *binding)
 	if (err)
 		goto out;
 	if (!port->bound)
-		ptnet_port_cure(port);
+		port->bound_serial = 0;
+	ptnet_port_cure(port, false);
+	epoch = port->epoch;
 	ptnet_port_claim(binding, 1);
 	err = ptnet_port_update(port);
+	if (port->epoch != epoch) {
+		err = -ENXIO; /* all claims are forgotten, this one, too */
+		goto out;
+	}
 	if (err) {
 		ptnet_port_claim(binding, -1);
+		ptnet_port_lose(port); /* those who were bound before the cure */
 		goto out;
 	}
 	if (port->bound == 1)
 		ptnet_port_restore(port);
+	port->bound_serial = port->memdev->serial;
+	port->bound_ofs = port->nifp_ofs;
 	binding->epoch = port->epoch;
+	binding->nifp_ofs = port->nifp_ofs;
+	memcpy(binding->num_slots, port->num_slots, sizeof(binding->num_slots));
 	binding->memdev = port->memdev;
 	ptnet_memdev_ref(binding->memdev);
 out:
@@ -372,10 +466,14 @@ void ptnet_port_unbind(struct ptnet_binding *binding)
 				ptnet_netmap_release(ring);
 		}
 		ptnet_port_claim(binding, -1);
-		if (!port->bound)
-			ptnet_port_cure(port);
-		if (ptnet_port_update(port))
+		if (port->active) {
+			ptnet_port_quit_orphans(port);
+			ptnet_port_cure(port, true);
+		}
+		if (ptnet_port_update(port)) {
 			netdev_err(port->netdev, "cannot be started again; set it down and up\n");
+			ptnet_port_lose(port);
+		}
 	}
 	mutex_unlock(&port->lock);
 	ptnet_memdev_put(binding->memdev);

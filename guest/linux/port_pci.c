@@ -264,7 +264,6 @@ void ptnet_port_suspend(struct pci_dev *pdev)
 	netif_device_detach(port->netdev);
 	mutex_lock(&port->lock);
 	port->suspended = true;
-	port->suspended_serial = port->active ? port->memdev->serial : 0;
 	ptnet_port_update(port);
 	ptnet_port_withdraw_csb_pages(port);
 	mutex_unlock(&port->lock);
@@ -276,7 +275,6 @@ void ptnet_port_suspend(struct pci_dev *pdev)
 int ptnet_port_resume(struct pci_dev *pdev)
 {
 	struct ptnet_port *port = pci_get_drvdata(pdev);
-	u32 nifp_ofs = port->nifp_ofs;
 	int err;
 
 	rtnl_lock();
@@ -285,12 +283,11 @@ int ptnet_port_resume(struct pci_dev *pdev)
 	err = ptnet_port_negotiate(port);
 	if (!err)
 		err = ptnet_port_update(port);
-	if (err)
+	if (err) {
 		netdev_err(port->netdev, "cannot be started again: error %d\n", err);
-	/* What programs have mapped must be what the port uses now. */
-	if (err || (port->active && port->suspended_serial &&
-		    (port->memdev->serial != port->suspended_serial || port->nifp_ofs != nifp_ofs)))
+		netif_carrier_off(port->netdev);
 		ptnet_port_lose(port);
+	}
 	netif_device_attach(port->netdev);
 	ptnet_netdev_check_link(port);
 	mutex_unlock(&port->lock);

@@ -66,7 +66,6 @@ struct ptnet_memdev {
 	struct ptnet_pool if_pool;
 	struct ptnet_pool ring_pool;
 	struct ptnet_pool buf_pool;
-	struct inode *inode; /* the address space of all user mappings */
 
 	/* Kernel's mapping. Valid for a port from attach to detach. */
 	void *base;
@@ -107,7 +106,8 @@ struct ptnet_port {
 	unsigned int epoch; /* counts losses of the region or the device: older bindings are
 			     * dead. Written under port->lock, read anywhere */
 	struct ptnet_memdev *memdev;  /* while active */
-	u64 suspended_serial;	      /* memdev's before suspension, 0: inactive */
+	u64 bound_serial;	      /* region that the bindings are of, 0: none yet */
+	u32 bound_ofs;		      /* and nifp_ofs, likewise */
 	struct list_head memdev_link; /* in memdev->ports, under memdevs_lock */
 	unsigned int vnet_hdr_len;    /* 0 or 12; changes only while inactive */
 	u64 layout_serial;	      /* region in which the rings' places were learnt, 0: none */
@@ -115,7 +115,7 @@ struct ptnet_port {
 	u32 nifp_flags;		      /* ni_flags as the host had set it */
 
 	wait_queue_head_t wait[PTNET_DIRS]; /* descriptors bound to all rings */
-	struct delayed_work link_work;	    /* runs while the interface is up and the link down */
+	struct delayed_work link_work;	    /* while the link is down, or a queue is stopped */
 };
 
 /* What ndo_* and ethtool find behind a net_device. */
@@ -165,6 +165,8 @@ struct ptnet_binding {
 	struct ptnet_port *port;     /* a reference */
 	struct ptnet_memdev *memdev; /* a reference */
 	unsigned int epoch;	     /* dead when port->epoch has moved on */
+	u32 nifp_ofs;		     /* what the reply says, as it was in that epoch */
+	u32 num_slots[PTNET_DIRS];
 	unsigned int first[PTNET_DIRS];
 	unsigned int count[PTNET_DIRS];
 	u64 flags; /* NR_* of the request */
@@ -179,6 +181,7 @@ void ptnet_memdev_put(struct ptnet_memdev *memdev);
 struct ptnet_memdev *ptnet_memdev_attach(u16 id, struct ptnet_port *port);
 void ptnet_memdev_detach(struct ptnet_memdev *memdev, struct ptnet_port *port);
 void *ptnet_memdev_at(const struct ptnet_memdev *memdev, u64 offset, u64 size, u32 align);
+struct address_space *ptnet_memdev_mapping(void);
 int ptnet_memdev_mmap(struct ptnet_memdev *memdev, struct vm_area_struct *vma);
 int ptnet_memdev_fs_init(void);
 void ptnet_memdev_fs_exit(void);
@@ -232,8 +235,7 @@ extern const struct ethtool_ops ptnet_ethtool_ops;
 #define PTNET_SYNC_ARM	    0x2 /* if there is nothing, ask for an interrupt */
 #define PTNET_SYNC_IF_MOVED 0x4 /* skip the ring unless the program moved head */
 
-int ptnet_netmap_txsync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags);
-int ptnet_netmap_rxsync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags);
+int ptnet_netmap_sync(struct ptnet_ring *ring, unsigned int epoch, unsigned int flags);
 void ptnet_netmap_show(struct ptnet_ring *ring);
 void ptnet_netmap_enter(struct ptnet_ring *ring);
 void ptnet_netmap_leave(struct ptnet_ring *ring);
@@ -245,12 +247,18 @@ struct ptnet_file {
 	struct mutex lock;	       /* one REGISTER at a time */
 	struct ptnet_binding *binding; /* set once, released with the file: read it with
 					* smp_load_acquire() */
+
+	/* For who waited for the descriptor before it was bound, see ptnet_file_relay(). */
+	wait_queue_head_t wait;
+	bool relayed; /* under lock */
+	wait_queue_entry_t relay[PTNET_DIRS];
 };
 
 long ptnet_ctrl(struct file *file, void __user *arg);
 long ptnet_ctrl_legacy(struct file *file, unsigned int cmd, void __user *arg);
 
 /* netmap_dev.c */
+void ptnet_file_relay(struct ptnet_file *f);
 int ptnet_netmap_dev_init(void);
 void ptnet_netmap_dev_exit(void);
 

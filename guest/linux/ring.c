@@ -66,6 +66,20 @@ int ptnet_ring_adopt(struct ptnet_ring *ring)
 	return 0;
 }
 
+/* Did the host stop the ring? Then it is stopped here, too. Called by the ring's user. */
+bool ptnet_ring_host_stopped(struct ptnet_ring *ring)
+{
+	u32 reason;
+
+	if (!(ring->port->features & PTNET_F_REGION_CSB))
+		return false;
+	reason = READ_ONCE(ring->ktoa->ring_fault);
+	if (likely(!reason))
+		return false;
+	ptnet_ring_stop(ring, "the host stopped it, reason", reason);
+	return true;
+}
+
 /*
  * Reads the host's positions into ring->hwcur and ring->hwtail. Called by the
  * ring's user. Returns -EIO, and the ring stays stopped until the next CREATE,
@@ -73,7 +87,7 @@ int ptnet_ring_adopt(struct ptnet_ring *ring)
  */
 int ptnet_ring_refresh(struct ptnet_ring *ring)
 {
-	u32 hwcur, hwtail, reason;
+	u32 hwcur, hwtail;
 
 	if (unlikely(ring->fault))
 		return -EIO;
@@ -92,13 +106,8 @@ int ptnet_ring_refresh(struct ptnet_ring *ring)
 		ptnet_ring_stop(ring, "the host reports an impossible hwtail", hwtail);
 		return -EIO;
 	}
-	if (ring->port->features & PTNET_F_REGION_CSB) {
-		reason = READ_ONCE(ring->ktoa->ring_fault);
-		if (unlikely(reason)) {
-			ptnet_ring_stop(ring, "the host stopped it, reason", reason);
-			return -EIO;
-		}
-	}
+	if (unlikely(ptnet_ring_host_stopped(ring)))
+		return -EIO;
 	ring->hwcur = hwcur;
 	ring->hwtail = hwtail;
 	return 0;
@@ -138,6 +147,18 @@ void ptnet_ring_kick(struct ptnet_ring *ring)
 		ptnet_port_write(port, PTNET_IO_KICK_BASE + 4 * ring->vector, 0);
 }
 
+static const char *ptnet_ring_remedy(const struct ptnet_ring *ring)
+{
+	switch (ring->mode) {
+	case PTNET_RING_STACK:
+		return "set the interface down and up again";
+	case PTNET_RING_NETMAP:
+		return "close and reopen the port in the program";
+	default: /* it changes hands, and port.c sees to it */
+		return "it is started anew";
+	}
+}
+
 /*
  * Stops the ring for good: nothing is published or believed any more until the
  * next CREATE. Called by the ring's user, in any context. Once per CREATE, thus
@@ -154,9 +175,7 @@ void ptnet_ring_stop(struct ptnet_ring *ring, const char *why, u32 value)
 			ring->port->netdev,
 			"%s ring %u stopped: %s %u (slots %u, head %u, hwcur %u, hwtail %u); %s\n",
 			ptnet_dir_name(ring->dir), ring->index, why, value, ring->num_slots,
-			ring->head, ring->hwcur, ring->hwtail,
-			ring->mode == PTNET_RING_NETMAP ? "close and reopen the port in the program"
-							: "set the interface down and up again");
+			ring->head, ring->hwcur, ring->hwtail, ptnet_ring_remedy(ring));
 	wake_up_interruptible_poll(&ring->wait, EPOLLERR);
 	wake_up_interruptible_poll(&ring->port->wait[ring->dir], EPOLLERR);
 }

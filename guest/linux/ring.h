@@ -179,6 +179,7 @@ static inline void *ptnet_ring_buf(const struct ptnet_ring *ring, u32 i)
 void ptnet_ring_init(struct ptnet_ring *ring, struct ptnet_port *port, enum ptnet_ring_dir dir,
 		     unsigned int index, unsigned int vector);
 int ptnet_ring_adopt(struct ptnet_ring *ring);
+bool ptnet_ring_host_stopped(struct ptnet_ring *ring);
 int ptnet_ring_refresh(struct ptnet_ring *ring);
 void ptnet_ring_publish(struct ptnet_ring *ring, u32 head, u32 cur);
 bool ptnet_ring_must_kick(struct ptnet_ring *ring, u32 sync_flags);
