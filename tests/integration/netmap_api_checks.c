@@ -89,11 +89,17 @@ static struct nmreq_header header(const char *name, uint16_t type, void *body)
 	return h;
 }
 
-static int request(int fd, const char *name, uint16_t type, void *body)
+static int request_with(int fd, const char *name, uint16_t type, void *body, void *options)
 {
 	struct nmreq_header h = header(name, type, body);
 
+	h.nr_options = (uintptr_t)options;
 	return ioctl(fd, NIOCCTRL, &h);
+}
+
+static int request(int fd, const char *name, uint16_t type, void *body)
+{
+	return request_with(fd, name, type, body, NULL);
 }
 
 /* REGISTER; the reply is left in @reg. */
@@ -228,9 +234,8 @@ static void check_information(void)
 
 static void check_refused_registers(void)
 {
-	struct nmreq_option option = {.nro_reqtype = NETMAP_REQ_OPT_CSB + 50};
+	char pipe_name[NETMAP_REQ_IFNAMSIZ];
 	struct nmreq_register reg;
-	struct nmreq_header h;
 	int fd = open_netmap();
 
 	check_call("5.5 no such interface", ENXIO,
@@ -253,14 +258,123 @@ static void check_refused_registers(void)
 	check_call("5.5 an unknown region", EINVAL,
 		   request(fd, port_name, NETMAP_REQ_REGISTER, &reg));
 
-	reg = (struct nmreq_register){.nr_mode = NR_REG_ALL_NIC};
-	h = header(port_name, NETMAP_REQ_REGISTER, &reg);
-	h.nr_options = (uintptr_t)&option;
-	check_call("5.4 an option that nobody knows", EOPNOTSUPP, ioctl(fd, NIOCCTRL, &h));
-	check_equal("5.4 which is told so", EOPNOTSUPP, option.nro_status);
-	option.nro_next = (uintptr_t)&option;
-	check_call("5.4 an endless list of options", EMSGSIZE, ioctl(fd, NIOCCTRL, &h));
+	check_call("5.5 mode NULL", EINVAL, bind_rings(fd, port_name, NR_REG_NULL, 0, 0, &reg));
+	check_call("5.5 a monitor", EOPNOTSUPP,
+		   bind_rings(fd, port_name, NR_REG_ALL_NIC, 0, NR_MONITOR_RX, &reg));
+	check_call("5.5 a port of a switch", ENXIO,
+		   bind_rings(fd, "vale0:1", NR_REG_ALL_NIC, 0, 0, &reg));
+	snprintf(pipe_name, sizeof(pipe_name), "%s{1", port_name);
+	check_call("5.5 a pipe", EOPNOTSUPP, bind_rings(fd, pipe_name, NR_REG_ALL_NIC, 0, 0, &reg));
 	check_call("5.5 after all that it is not bound", ENXIO, ioctl(fd, NIOCTXSYNC, NULL));
+	close(fd);
+}
+
+static void check_options(void)
+{
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+	struct nmreq_port_info_get info = {0};
+	struct nmreq_option unknown = {.nro_reqtype = NETMAP_REQ_OPT_CSB + 50}, many[99];
+	struct nmreq_opt_offsets offsets = {.nro_opt.nro_reqtype = NETMAP_REQ_OPT_OFFSETS};
+	struct nmreq_opt_csb csb = {.nro_opt.nro_reqtype = NETMAP_REQ_OPT_CSB};
+	struct nmreq_opt_extmem second = {.nro_opt.nro_reqtype = NETMAP_REQ_OPT_EXTMEM};
+	struct nmreq_opt_extmem first = {
+		.nro_opt = {.nro_next = (uintptr_t)&second, .nro_reqtype = NETMAP_REQ_OPT_EXTMEM}};
+	struct nmreq_option eventfds = {.nro_reqtype = NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS,
+					.nro_size = 1000};
+	const uint16_t type = NETMAP_REQ_REGISTER;
+	int fd = open_netmap();
+	unsigned int i;
+
+	check_call("5.4 an option that nobody knows", EOPNOTSUPP,
+		   request_with(fd, port_name, type, &reg, &unknown));
+	check_equal("5.4 which is told so", EOPNOTSUPP, unknown.nro_status);
+	unknown.nro_next = (uintptr_t)&unknown;
+	unknown.nro_status = 0;
+	check_call("5.4 an endless list of options", EMSGSIZE,
+		   request_with(fd, port_name, type, &reg, &unknown));
+	check_equal("5.4 nothing is written back", 0, unknown.nro_status);
+
+	check_call("5.4 offsets", EOPNOTSUPP, request_with(fd, port_name, type, &reg, &offsets));
+	check_equal("5.4 which are told so", EOPNOTSUPP, offsets.nro_opt.nro_status);
+	offsets.nro_opt.nro_next = (uintptr_t)&offsets;
+	check_call("5.4 the same twice", EINVAL, request_with(fd, port_name, type, &reg, &offsets));
+	check_equal("5.4 which is told so", EINVAL, offsets.nro_opt.nro_status);
+	check_call("5.4 two of a kind", EINVAL, request_with(fd, port_name, type, &reg, &first));
+	check_equal("5.4 the first is told so", EINVAL, first.nro_opt.nro_status);
+	check_equal("5.4 and the second", EINVAL, second.nro_opt.nro_status);
+	check_call("5.4 a CSB of the program's own", EOPNOTSUPP,
+		   request_with(fd, port_name, type, &reg, &csb));
+	check_call("5.13 CSB_ENABLE", EOPNOTSUPP,
+		   request_with(fd, port_name, NETMAP_REQ_CSB_ENABLE, NULL, &csb));
+
+	for (i = 0; i < 99; i++)
+		many[i] = (struct nmreq_option){.nro_next = (uintptr_t)&many[i + 1],
+						.nro_reqtype = NETMAP_REQ_OPT_CSB + 50};
+	many[98].nro_next = (uintptr_t)&eventfds;
+	check_call("5.4 options of more than 4096 bytes", EMSGSIZE,
+		   request_with(fd, port_name, type, &reg, many));
+	many[98].nro_next = 0;
+	check_call("5.4 of a little less", EOPNOTSUPP,
+		   request_with(fd, port_name, type, &reg, many));
+	check_equal("5.4 the last is told so", EOPNOTSUPP, many[98].nro_status);
+
+	unknown = (struct nmreq_option){.nro_reqtype = 0};
+	check_call("5.4 an option of no type", EINVAL,
+		   request_with(fd, port_name, type, &reg, &unknown));
+	check_equal("5.4 which is told so", EINVAL, unknown.nro_status);
+	check_call("5.4 a bad pointer to options", EFAULT,
+		   request_with(fd, port_name, type, &reg, (void *)8));
+	unknown.nro_reqtype = NETMAP_REQ_OPT_CSB + 50;
+	check_call("5.4 only REGISTER minds", 0,
+		   request_with(fd, port_name, NETMAP_REQ_PORT_INFO_GET, &info, &unknown));
+	check_equal("5.4 and it is told all the same", EOPNOTSUPP, unknown.nro_status);
+	check_call("5.5 after all that it is not bound", ENXIO, ioctl(fd, NIOCTXSYNC, NULL));
+	close(fd);
+}
+
+static void check_switches(void)
+{
+	struct nmreq_vale_attach attach = {.reg.nr_mode = NR_REG_ALL_NIC};
+	struct nmreq_vale_detach detach = {0};
+	struct nmreq_vale_list list = {0};
+	struct nmreq_vale_newif newif = {0};
+	struct nmreq_vale_polling polling = {0};
+	int fd = open_netmap();
+
+	check_call("5.10 VALE_LIST", ENOENT, request(fd, "", NETMAP_REQ_VALE_LIST, &list));
+	check_call("5.10 of no switch", EINVAL, request(fd, "x", NETMAP_REQ_VALE_LIST, &list));
+	check_call("5.7 VALE_ATTACH to no switch", EINVAL,
+		   request(fd, "x", NETMAP_REQ_VALE_ATTACH, &attach));
+	check_call("5.7 VALE_ATTACH", EOPNOTSUPP,
+		   request(fd, "vale0:x", NETMAP_REQ_VALE_ATTACH, &attach));
+	check_call("5.8 VALE_DETACH", ENXIO,
+		   request(fd, "vale0:x", NETMAP_REQ_VALE_DETACH, &detach));
+	check_call("5.11 VALE_NEWIF", EOPNOTSUPP, request(fd, "v0", NETMAP_REQ_VALE_NEWIF, &newif));
+	check_call("5.11 VALE_DELIF of nothing", ENXIO,
+		   request(fd, "v0", NETMAP_REQ_VALE_DELIF, NULL));
+	check_call("5.11 VALE_DELIF of the port", EINVAL,
+		   request(fd, port_name, NETMAP_REQ_VALE_DELIF, NULL));
+	check_call("5.11 VALE_POLLING_ENABLE", ENXIO,
+		   request(fd, "vale0:x", NETMAP_REQ_VALE_POLLING_ENABLE, &polling));
+	close(fd);
+}
+
+static void check_kloop(void)
+{
+	struct nmreq_sync_kloop_start start = {.sleep_us = 500};
+	int fd = open_netmap();
+	struct nmreq_register reg;
+
+	check_call("5.13 KLOOP_START, unbound", ENXIO,
+		   request(fd, "", NETMAP_REQ_SYNC_KLOOP_START, &start));
+	check_call("5.13 KLOOP_STOP, unbound", ENXIO,
+		   request(fd, "", NETMAP_REQ_SYNC_KLOOP_STOP, NULL));
+	check_call("5.13 CSB_ENABLE without the option", EINVAL,
+		   request(fd, "", NETMAP_REQ_CSB_ENABLE, NULL));
+	check_call("5.5 bind", 0, bind_rings(fd, port_name, NR_REG_ALL_NIC, 0, 0, &reg));
+	check_call("5.13 KLOOP_START without CSB mode", EINVAL,
+		   request(fd, "", NETMAP_REQ_SYNC_KLOOP_START, &start));
+	check_call("5.13 KLOOP_STOP", 0, request(fd, "", NETMAP_REQ_SYNC_KLOOP_STOP, NULL));
 	close(fd);
 }
 
@@ -324,6 +438,8 @@ static void check_mapping(void)
 	munmap(part, 4096);
 	part = mmap(NULL, 4096, PROT_READ, MAP_SHARED, b.fd, 0);
 	check_call("8 its first page", 0, part == MAP_FAILED ? -1 : 0);
+	check_call("8 a private copy", EINVAL,
+		   mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, b.fd, 0) == MAP_FAILED ? -1 : 0);
 	if (part != MAP_FAILED)
 		check_equal("8 every mapping shows the same", 0, memcmp(part, b.memory, 4096));
 
@@ -400,14 +516,29 @@ static void check_legacy(void)
 	check_call("6 NIOCGINFO, version 99", 0, ioctl(fd, NIOCGINFO, &req));
 	check_equal("6 rings", 2 * RINGS, req.nr_tx_rings + req.nr_rx_rings);
 	req.nr_version = NETMAP_API;
+	req.nr_cmd = NETMAP_BDG_LIST;
+	check_call("6 NIOCGINFO of no switch", EINVAL, ioctl(fd, NIOCGINFO, &req));
 	req.nr_cmd = 77;
 	check_call("6 an unknown command", EINVAL, ioctl(fd, NIOCREGIF, &req));
+	req.nr_cmd = NETMAP_VNET_HDR_GET;
+	check_call("6 the length of the header", 0, ioctl(fd, NIOCREGIF, &req));
+	check_equal("6 which is none", 0, req.nr_arg1);
+	req.nr_cmd = NETMAP_PT_HOST_CREATE;
+	check_call("6 passthrough", ENOMEM, ioctl(fd, NIOCREGIF, &req));
+	req.nr_cmd = 0;
+	req.nr_flags = NR_REG_PIPE_MASTER;
+	check_call("6 a pipe", EOPNOTSUPP, ioctl(fd, NIOCREGIF, &req));
+	req.nr_flags = NR_REG_SW;
+	check_call("6 host rings", EINVAL, ioctl(fd, NIOCREGIF, &req));
+	req.nr_flags = 0;
 	req.nr_cmd = 0;
 	req.nr_ringid = NETMAP_HW_RING | RINGS;
 	check_call("6 a ring that isn't there", EINVAL, ioctl(fd, NIOCREGIF, &req));
 	req.nr_ringid = NETMAP_HW_RING | 1;
 	req.nr_memsize = 0;
+	req.nr_arg3 = 20;
 	check_call("6 NIOCREGIF of ring 1", 0, ioctl(fd, NIOCREGIF, &req));
+	check_equal("6 no extra buffers", 0, req.nr_arg3);
 	check_equal("6 the ring number stays as it was", NETMAP_HW_RING | 1, req.nr_ringid);
 	check_equal("6 there is memory", 1, req.nr_memsize != 0);
 	check_call("6 a second NIOCREGIF", EBUSY, ioctl(fd, NIOCREGIF, &req));
@@ -482,6 +613,121 @@ static void check_traffic(void)
 	unbind(&b);
 }
 
+/* epoll asks where to wait only when the descriptor is added, which may be before it is bound. */
+static void check_epoll_before_bind(void)
+{
+	struct bound a = bind_and_map(port_name, 0);
+	struct epoll_event in = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC), fd = open_netmap();
+	struct nmreq_register reg;
+	int round;
+
+	check_call("9 EPOLL_CTL_ADD before REGISTER", 0, epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &in));
+	check_equal("9 epoll: not bound", EPOLLERR, epoll_now(epoll, 0));
+	check_call("9 REGISTER", 0, bind_rings(fd, peer_name, NR_REG_ALL_NIC, 0, 0, &reg));
+	for (round = 0; round < 2; round++) {
+		pid_t child;
+
+		check_equal("9 epoll: nothing yet", 0, epoll_now(epoll, 20));
+		child = fork();
+		need(child >= 0, "fork");
+		if (!child) {
+			usleep(50000); /* so that its parent sleeps */
+			put_frame(NETMAP_TXRING(a.nifp, 0), 1);
+			_exit(ioctl(a.fd, NIOCTXSYNC, NULL) != 0);
+		}
+		check_equal("9 epoll: a packet wakes", EPOLLIN, epoll_now(epoll, 10000));
+		waitpid(child, NULL, 0);
+		if (round == 0) {
+			/* Again, after the packet was taken. */
+			struct bound b = {.fd = fd, .reg = reg};
+			struct netmap_ring *rx;
+
+			b.memory = mmap(NULL, reg.nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED,
+					fd, 0);
+			need(b.memory != MAP_FAILED, "mmap");
+			rx = NETMAP_RXRING(NETMAP_IF(b.memory, reg.nr_offset), 0);
+			rx->head = rx->cur = rx->tail;
+			munmap(b.memory, reg.nr_memsize);
+		}
+	}
+	close(epoll);
+	close(fd);
+	unbind(&a);
+}
+
+static bool buffers_are_distinct(struct netmap_if *nifp)
+{
+	uint32_t *all = calloc(4 * RINGS, SLOTS * sizeof(*all)), count = 0, i, j, r;
+	bool distinct = true;
+
+	for (r = 0; r < 2 * RINGS; r++) {
+		const struct netmap_ring *ring =
+			r < RINGS ? NETMAP_TXRING(nifp, r) : NETMAP_RXRING(nifp, r - RINGS);
+
+		for (i = 0; i < SLOTS; i++)
+			all[count++] = ring->slot[i].buf_idx;
+	}
+	for (i = 0; i < count && distinct; i++)
+		for (j = 0; j < i && distinct; j++)
+			distinct = all[i] >= 2 && all[i] != all[j];
+	free(all);
+	return distinct;
+}
+
+/*
+ * The host stops RX ring 0, in which it finds no buffer to fill. Ring 1 goes on, also for
+ * who shares it and sees the port mended under it, and a new bind finds all well.
+ */
+static void check_stopped_ring(void)
+{
+	struct bound first = bind_and_map(port_name, 0), peer = bind_and_map(peer_name, 0), other;
+	struct netmap_ring *rx0 = NETMAP_RXRING(first.nifp, 0);
+	struct netmap_ring *rx1 = NETMAP_RXRING(first.nifp, 1);
+	struct netmap_ring *tx = NETMAP_TXRING(peer.nifp, 0);
+	int fd = open_netmap(), ms;
+	struct nmreq_register reg;
+
+	rx0->slot[rx0->tail].buf_idx = 0x7fffffff;
+	put_frame(tx, 4);
+	ioctl(peer.fd, NIOCTXSYNC, NULL);
+	for (ms = 0; ms < 10000 && ioctl(first.fd, NIOCRXSYNC, NULL) == 0; ms++)
+		usleep(1000);
+	check_call("a stopped ring: sync", EIO, ioctl(first.fd, NIOCRXSYNC, NULL));
+	check_equal("a stopped ring: poll", POLLERR, poll_now(first.fd, POLLIN, 1000) & POLLERR);
+	rx1->ts.tv_sec = 0;
+	ioctl(first.fd, NIOCRXSYNC, NULL);
+	check_equal("a stopped ring: the one behind it is synced", 1, rx1->ts.tv_sec != 0);
+
+	check_call("ring 1 shared", 0, bind_rings(fd, port_name, NR_REG_ONE_NIC, 1, 0, &reg));
+	unbind(&first);
+	check_call("who shares ring 1 does not notice", 0, ioctl(fd, NIOCRXSYNC, NULL));
+	other = bind_and_map(port_name, 0);
+	check_equal("every slot has a buffer of its own", 1, buffers_are_distinct(other.nifp));
+	check_call("after its last user the ring is mended", 0, ioctl(other.fd, NIOCRXSYNC, NULL));
+	put_frame(tx, 5);
+	ioctl(peer.fd, NIOCTXSYNC, NULL);
+	check_equal("and receives", POLLIN, poll_now(other.fd, POLLIN, 10000) & (POLLIN | POLLERR));
+	rx0 = NETMAP_RXRING(other.nifp, 0);
+	rx0->head = rx0->cur = rx0->tail;
+	close(fd);
+	unbind(&other);
+	unbind(&peer);
+}
+
+/* A program ends when it has stored one of the two indices of an exchange. */
+static void check_unfinished_exchange(void)
+{
+	struct bound b = bind_and_map(port_name, 0);
+
+	NETMAP_TXRING(b.nifp, 0)->slot[7].buf_idx = NETMAP_RXRING(b.nifp, 1)->slot[9].buf_idx;
+	check_equal("an unfinished exchange", 0, buffers_are_distinct(b.nifp));
+	unbind(&b);
+	b = bind_and_map(port_name, 0);
+	check_equal("every slot has a buffer of its own again", 1, buffers_are_distinct(b.nifp));
+	unbind(&b);
+}
+
 static void check_bad_positions(void)
 {
 	struct bound b = bind_and_map(port_name, 0);
@@ -553,9 +799,23 @@ static void check_end_of_program(void)
 int main(int argc, char **argv)
 {
 	static void (*const groups[])(void) = {
-		check_unbound, check_header,	    check_information,	  check_refused_registers,
-		check_bound,   check_mapping,	    check_exclusive,	  check_legacy,
-		check_traffic, check_bad_positions, check_end_of_program,
+		check_unbound,
+		check_header,
+		check_information,
+		check_refused_registers,
+		check_options,
+		check_switches,
+		check_kloop,
+		check_bound,
+		check_mapping,
+		check_exclusive,
+		check_legacy,
+		check_traffic,
+		check_epoll_before_bind,
+		check_stopped_ring,
+		check_unfinished_exchange,
+		check_bad_positions,
+		check_end_of_program,
 	};
 	size_t i;
 

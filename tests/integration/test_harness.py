@@ -154,7 +154,7 @@ def test_kernel_complaint_fails_the_shutdown(make_image):
     with pytest.raises(GuestComplained, match="WARNING:"):
         complaining_guest().shutdown()
     guest = complaining_guest()
-    guest.allow_complaints = True
+    guest.expected_complaint = r"ptnet\.c"
     guest.shutdown()
 
 
