@@ -58,9 +58,17 @@ static void leave_csb(struct port *port, void (*leave)(struct kring *kring))
 	port->running = false;
 }
 
+static void ring_stop(struct kring *kring)
+{
+	if (kring->dir == KRING_TX && kring->state != KRING_STOPPED &&
+	    kring->port->ops->owner_leaves != NULL)
+		kring->port->ops->owner_leaves(kring);
+	kring_stop(kring);
+}
+
 void endpoint_stop(struct port *port)
 {
-	leave_csb(port, kring_stop);
+	leave_csb(port, ring_stop);
 }
 
 void endpoint_suspend(struct port *port)

@@ -27,8 +27,8 @@ void buffers_leave(struct port *port);
 
 /*
  * Puts a valid buffer that no other slot of the region holds into each slot of the
- * port's owner that has none; what it held is then empty. Returns the number of slots mended. The port must be stopped.
- * Control thread or the worker that serves the port's owner.
+ * port's owner that has none; what it held is then empty. Returns the number of slots mended. The
+ * port must be stopped. Control thread or the worker that serves the port's owner.
  */
 uint32_t buffers_mend(struct port *port);
 

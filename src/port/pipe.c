@@ -180,6 +180,22 @@ static bool pipe_enable_kicks(struct kring *tx)
 	return pending;
 }
 
+/*
+ * A chain that its sender did not complete was taken and not shown. The next owner's first
+ * packet must not become its end.
+ */
+static void pipe_owner_leaves(struct kring *tx)
+{
+	struct kring *rx = tx->peer;
+
+	if (rx == NULL)
+		return;
+	pthread_mutex_lock(&rx->lock);
+	if (tx->hwcur == tx->head)
+		tx->hwcur = tx->head = tx->cur = rx->hwtail;
+	pthread_mutex_unlock(&rx->lock);
+}
+
 static void pipe_kicked(struct kring *kring)
 {
 	if (kring->dir == KRING_TX) {
@@ -291,6 +307,7 @@ static const struct port_ops pipe_ops = {
 	.pending = pipe_pending,
 	.enable_kicks = pipe_enable_kicks,
 	.kicked = pipe_kicked,
+	.owner_leaves = pipe_owner_leaves,
 	.reset = pipe_reset,
 	.unpublish = pipe_unpublish,
 	.detach = pipe_detach,

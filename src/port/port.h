@@ -60,6 +60,12 @@ struct port_ops {
 	/* The owner of @kring kicked it: wakes the ring to run, if any. No lock held. */
 	void (*kicked)(struct kring *kring);
 
+	/*
+	 * The owner of TX ring @kring is leaving: gives up what it had only begun.
+	 * NULL: there is nothing such. Caller holds the ring's lock.
+	 */
+	void (*owner_leaves)(struct kring *kring);
+
 	/* Gives the port fresh rings after its owner left. */
 	void (*reset)(struct port *port);
 

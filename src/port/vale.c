@@ -52,8 +52,8 @@ int vale_create(struct vale **out, const struct vale_config *config, struct erro
 int vale_destroy(struct vale *vale, struct error *error)
 {
 	if (vale->num_ports > 0)
-		return error_set(error, EBUSY, "switch %s still has %u ports; delete them first",
-				 vale->name, vale->num_ports);
+		return error_set(error, EBUSY, "switch %s still has %u port%s; delete them first",
+				 vale->name, vale->num_ports, vale->num_ports == 1 ? "" : "s");
 	mac_table_fini(&vale->macs);
 	free(vale);
 	return 0;

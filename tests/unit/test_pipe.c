@@ -647,6 +647,29 @@ static void unseen_packets_of_a_closed_end_are_given_up(void **state)
 	ends_destroy(&ends);
 }
 
+static void a_chain_that_was_only_begun_is_given_up(void **state)
+{
+	uint8_t data[100], got[BUF_SIZE];
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	fill(data, sizeof(data), 1);
+	guest_fill(ends.guests[0], 0, data, 50, BUF_SIZE);
+	tx_slot(&ends, 0, 0)->flags = NS_MOREFRAG;
+	guest_publish(ends.guests[0], 0);
+	run(&ends, 0);
+	assert_int_equal(guest_receive(ends.guests[1], 0, got, sizeof(got)), -1);
+	end_close(&ends, 0);
+	end_open(&ends, 0);
+	assert_int_equal(ends.guests[0]->atok[0].head, 0);
+	publish(&ends, 0, 2);
+	run(&ends, 0);
+	expect(&ends, 1, 2);
+	assert_int_equal(waiting(&ends, 1), 0);
+	ends_destroy(&ends);
+}
+
 static void both_closed_makes_a_fresh_pipe(void **state)
 {
 	struct ends ends;
@@ -1035,6 +1058,9 @@ static void flow_reopen(struct flow *flow)
 		end_close(ends, flow->sender);
 		endpoint_reset(ends->ports[flow->sender]);
 		end_open(ends, flow->sender);
+		/* A chain that it had not completed is given up, too. */
+		if (flow->taken == flow->accepted)
+			flow->taken = flow->accepted = flow->shown;
 		flow->filled = flow->accepted;
 		flow_mended(flow, flow->sender, flow->taken, flow->accepted);
 		break;
@@ -1119,6 +1145,7 @@ int main(void)
 		cmocka_unit_test(a_closed_end_resumes_where_it_was),
 		cmocka_unit_test(what_a_reader_released_before_it_left_comes_back),
 		cmocka_unit_test(unseen_packets_of_a_closed_end_are_given_up),
+		cmocka_unit_test(a_chain_that_was_only_begun_is_given_up),
 		cmocka_unit_test(both_closed_makes_a_fresh_pipe),
 		cmocka_unit_test(an_end_survives_the_other),
 		cmocka_unit_test(a_peer_may_leave_while_an_end_is_reset),
