@@ -262,7 +262,7 @@ static void the_daemons_refusals(void **state)
 	bad(fixture, "port del vale0:x", 1, "no port \"vale0:x\"");
 	bad(fixture, "stats vale0:x", 1, "no port \"vale0:x\"");
 	bad(fixture, "macs vale9", 1, "no switch \"vale9\"");
-	bad(fixture, "switch del vale0", 1, "1 ports");
+	bad(fixture, "switch del vale0", 1, "1 port;");
 	bad(fixture, "qemu-args vale0:a vale0:x", 1, "no port \"vale0:x\"");
 	bad(fixture, "qemu-args vale0:a vale0:a", 2, "named twice");
 	bad(fixture, "log-level loud", 1, "loud");
