@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Per-ring counters: written by whoever holds the ring's lock, read at any time
- * by the control thread without stopping anything.
+ * Per-ring counters: written by whoever holds the ring's lock (but kicks_received: any
+ * thread, and wakeups: the ring's worker), read at any time without stopping anything.
  */
 #ifndef PTNET_RING_COUNTERS_H
 #define PTNET_RING_COUNTERS_H

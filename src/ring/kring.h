@@ -2,8 +2,8 @@
 /*
  * A kring: the daemon's view of one ring. The shared ring and its CSB entry can
  * be written by the other side at any time, so positions, geometry and state
- * live here, and the functions below are the only ones that read what the other
- * side writes: each word once, into a private copy that is checked before use.
+ * live here. What the other side writes is read by the functions below, each word once,
+ * into a private copy that is checked before use; elsewhere it is only compared.
  *
  * This is the daemon's half of the CSB protocol (spec/ptnet-device.md section 7);
  * the guest's half is ptnet/csb.h; tests/model proves both.
