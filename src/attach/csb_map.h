@@ -2,16 +2,8 @@
 /*
  * Maps the few pages of guest RAM that hold a CSB array.
  *
- * The file behind them is the client's: it may cut it short or punch a hole in it
- * under running rings, and the next access of a worker is then a SIGBUS. The
- * handler here knows all CSB mappings: it puts fresh zeroed pages in the place of
- * the lost ones, so that the worker goes on, and tells the endpoint through an
- * eventfd, which stops its rings. A SIGBUS anywhere else does what it always did.
- *
- * The handler may run at any instant in any thread, so mappings are known to it
- * through a table of single words that are written whole. It never meets a
- * mapping that goes away: the thread that faults is using it, and nobody unmaps
- * before endpoint_stop() has seen the last user off.
+ * The file behind them is the client's, who may take it away under running rings:
+ * memory/guard.h.
  *
  * Only memory files (memfd, tmpfs, hugetlbfs) are taken: touching a page of any
  * other file can block for as long as its owner likes, and a worker with it.
@@ -25,13 +17,11 @@
 
 #include "log/error.h"
 
-#define CSB_MAP_MAX 8192 /* mappings in the process: two per endpoint that has one */
-
 struct csb_map {
 	void *array; /* NULL: not mapped */
 	void *pages;
 	size_t length; /* of pages, bytes */
-	int slot;
+	int guard;
 };
 
 /* @fd is a memory file. Never blocks, whatever it is. Any thread. */

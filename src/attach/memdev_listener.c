@@ -7,9 +7,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -17,7 +20,9 @@
 #include "attach/socket_listener.h"
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_connection.h"
+#include "engine/endpoint.h"
 #include "memory/region.h"
+#include "port/buffers.h"
 #include "port/port.h"
 
 /*
@@ -45,6 +50,8 @@ struct memdev_listener {
 
 	/* For showing: written by the worker, refused connections by the control thread. */
 	struct vfio_user_counters counters;
+
+	struct watch lost_watch; /* of the region's memory */
 };
 
 /* ---- on the worker ---- */
@@ -65,6 +72,38 @@ static void connection_ended(struct vfio_user_connection *base, int reason)
 	atomic_fetch_sub(&listener->num_connections, 1);
 	log_limited(&listener->log_limit, LOG_LEVEL_DEBUG, "%s: VM detached: %s", listener->name,
 		    strerror(-reason));
+}
+
+static void stop_rings(struct port *port)
+{
+	endpoint_fault(port, PTNET_FAULT_CSB);
+}
+
+static void memory_lost(struct watch *watch, uint32_t epoll_events)
+{
+	struct memdev_listener *listener =
+		(struct memdev_listener *)((char *)watch -
+					   offsetof(struct memdev_listener, lost_watch));
+	eventfd_t count;
+
+	(void)epoll_events;
+	if (eventfd_read(watch->fd, &count) < 0)
+		return;
+	vfio_user_count(&listener->counters.error[VFIO_USER_ERROR_REGION_LOST]);
+	log_limited(
+		&listener->log_limit, LOG_LEVEL_ERROR,
+		"%s: a VM took memory out of it that cannot be replaced; its rings have stopped "
+		"for good: delete its ports and make them anew",
+		listener->name);
+	buffers_visit_ports(listener->region, stop_rings);
+}
+
+/* worker_call() */
+static void unwatch_memory(void *argument)
+{
+	struct memdev_listener *listener = argument;
+
+	worker_watch_del(listener->worker, &listener->lost_watch);
 }
 
 /* worker_call() */
@@ -157,6 +196,16 @@ int memdev_listen(struct memdev_listener **out, struct engine *engine, struct ev
 		return result;
 	}
 	listener->region = region_get(region);
+	listener->lost_watch =
+		(struct watch){.fd = region_lost_eventfd(region), .ready = memory_lost};
+	result = worker_watch_add(listener->worker, &listener->lost_watch, EPOLLIN);
+	if (result < 0) {
+		socket_listener_close(&listener->socket);
+		region_put(region);
+		free(listener);
+		return error_set(error, -result, "region %s: cannot watch its memory: %s", name,
+				 strerror(-result));
+	}
 	*out = listener;
 	return 0;
 }
@@ -165,6 +214,7 @@ void memdev_unlisten(struct memdev_listener *listener)
 {
 	socket_listener_close(&listener->socket);
 	worker_call(listener->worker, end_all, listener);
+	worker_call(listener->worker, unwatch_memory, listener);
 	region_put(listener->region);
 	free(listener);
 }

@@ -157,6 +157,12 @@ static int start(struct netif_device *device,
 	struct endpoint_csb csb = {.extension = device->state.csb_in_region};
 	int result = 0;
 
+	if (region_lost(port->region)) {
+		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+			    "port %s: region %s has lost memory: delete the port and make it anew",
+			    port->name, region_name(port->region));
+		return -ENXIO;
+	}
 	if (csb.extension) {
 		char *base = region_base(port->region);
 

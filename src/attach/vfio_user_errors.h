@@ -21,10 +21,11 @@
 	X(ACCESS, "bad_region_access") /* outside a region, or too long */                         \
 	X(DMA, "bad_dma_range")                                                                    \
 	X(IRQ, "bad_interrupt_range")                                                              \
-	X(CSB, "bad_csb_address")	  /* CREATE without usable CSB pages */                    \
-	X(CSB_LOST, "csb_memory_lost")	  /* the file behind the CSB was cut under us */           \
-	X(STALLED, "replies_not_read")	  /* cut off */                                            \
-	X(REFUSED, "refused_connections") /* a second VM while the first was connected */
+	X(CSB, "bad_csb_address")	     /* CREATE without usable CSB pages */                 \
+	X(CSB_LOST, "csb_memory_lost")	     /* the file behind the CSB was cut under us */        \
+	X(REGION_LOST, "region_memory_lost") /* holes were punched that cannot be filled */        \
+	X(STALLED, "replies_not_read")	     /* cut off */                                         \
+	X(REFUSED, "refused_connections")    /* a second VM while the first was connected */
 
 enum vfio_user_error {
 #define X(identifier, name) VFIO_USER_ERROR_##identifier,

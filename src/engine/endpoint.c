@@ -123,7 +123,9 @@ void endpoint_fault(struct port *port, enum ptnet_ring_fault fault)
 		struct kring *kring = &port->rings[i];
 
 		pthread_mutex_lock(&kring->lock);
-		if (kring->state == KRING_RUNNING)
+		/* Memory that went away reads as zeroes: a worker may have stumbled over it. */
+		if (kring->state == KRING_RUNNING ||
+		    (kring->state == KRING_FAULTED && kring->fault != fault))
 			kring_fault(kring, fault, 0);
 		pthread_mutex_unlock(&kring->lock);
 	}

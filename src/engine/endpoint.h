@@ -63,7 +63,8 @@ void endpoint_reset(struct port *port);
 
 bool endpoint_running(const struct port *port);
 
-/* Stops every running ring for a reason that is not in its positions (PTNET_FAULT_CSB). */
+/* Stops every ring that runs for a reason that is not in its positions (PTNET_FAULT_CSB). Any
+ * thread. */
 void endpoint_fault(struct port *port, enum ptnet_ring_fault fault);
 
 /* The guest kicked @ring. Numbers that name no ring are counted and ignored. */

@@ -9,18 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "log/log.h"
+#include "memory/guard.h"
 #include "memory/pool.h"
 
-#define PAGE	     4096u
-#define HUGE_PAGE    (2u << 20)
-#define OBJECT_ALIGN 64u
-#define FIRST_ID     2 /* 1 is netmap's global region */
-#define MAX_IDS	     65536
-#define NAME_SIZE    64
+#define PAGE	      4096u
+#define ORDINARY_PAGE 4096u
+#define HUGE_PAGE     (2u << 20)
+#define OBJECT_ALIGN  64u
+#define FIRST_ID      2 /* 1 is netmap's global region */
+#define MAX_IDS	      65536
+#define NAME_SIZE     64
 
 struct region {
 	unsigned references;
@@ -29,6 +32,7 @@ struct region {
 	int fd;
 	char *base;
 	size_t file_size;
+	int lost_eventfd, guard;
 	struct region_geometry geometry;
 	struct pool ifs, rings, bufs, csbs;
 };
@@ -159,9 +163,10 @@ static void pools_fini(struct region *region)
 	pool_fini(&region->ifs);
 }
 
-/* Creates, sizes, maps and seals the file. On failure nothing is left of it. */
+/* Creates, sizes, maps, guards and seals the file. On failure nothing is left of it. */
 static int file_create(struct region *region, unsigned memfd_flags, uint64_t size)
 {
+	size_t page = memfd_flags & MFD_HUGETLB ? HUGE_PAGE : ORDINARY_PAGE;
 	char name[32] = "ptnetd-region";
 	int result;
 
@@ -176,6 +181,13 @@ static int file_create(struct region *region, unsigned memfd_flags, uint64_t siz
 	/* Whoever gets the descriptor could otherwise shrink the file under us. */
 	if (fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		goto fail_unmap;
+	/* ... and can still punch holes in it, which not always can be filled again. */
+	result = guard_add(region->base, size, page, region->lost_eventfd);
+	if (result < 0) {
+		errno = -result;
+		goto fail_unmap;
+	}
+	region->guard = result;
 	region->file_size = size;
 	return 0;
 
@@ -265,12 +277,19 @@ int region_create(struct region **out, const struct region_config *config, struc
 		error_set(error, -result, "out of memory");
 		goto fail_pools;
 	}
+	region->lost_eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (region->lost_eventfd < 0) {
+		result = error_set(error, errno, "cannot create a region: %s", strerror(errno));
+		goto fail_pools;
+	}
 	result = memory_create(region, config->hugepages, error);
 	if (result < 0)
-		goto fail_pools;
+		goto fail_eventfd;
 	*out = region;
 	return 0;
 
+fail_eventfd:
+	close(region->lost_eventfd);
 fail_pools:
 	pools_fini(region);
 	id_free(region->id);
@@ -289,7 +308,9 @@ void region_put(struct region *region)
 {
 	if (region == NULL || --region->references > 0)
 		return;
+	guard_remove(region->guard);
 	munmap(region->base, region->file_size);
+	close(region->lost_eventfd);
 	close(region->fd);
 	pools_fini(region);
 	id_free(region->id);
@@ -309,6 +330,16 @@ const char *region_name(const struct region *region)
 int region_fd(const struct region *region)
 {
 	return region->fd;
+}
+
+int region_lost_eventfd(const struct region *region)
+{
+	return region->lost_eventfd;
+}
+
+bool region_lost(const struct region *region)
+{
+	return guard_lost(region->guard);
 }
 
 char *region_base(const struct region *region)

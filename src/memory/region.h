@@ -75,6 +75,15 @@ uint16_t region_id(const struct region *region);
 const char *region_name(const struct region *region);
 int region_fd(const struct region *region); /* stays the region's; dup it to pass it on */
 char *region_base(const struct region *region);
+
+/*
+ * Somebody who has the region's file took memory out of it that could not be replaced
+ * (memory/guard.h). We see zeroes there now, others something else: the region is good for
+ * nothing any more. The eventfd, which stays the region's, is written when it happens.
+ */
+int region_lost_eventfd(const struct region *region);
+bool region_lost(const struct region *region);
+
 const struct region_geometry *region_geometry(const struct region *region);
 
 /* Object numbers; -ENOMEM when the pool is exhausted. The memory of interface and

@@ -269,3 +269,14 @@ void buffers_leave(struct port *port)
 	}
 	pthread_mutex_unlock(&ports_lock);
 }
+
+void buffers_visit_ports(const struct region *region, void (*visit)(struct port *port))
+{
+	struct port *port;
+
+	pthread_mutex_lock(&ports_lock);
+	LIST_FOREACH (port, &ports, link)
+		if (port->region == region)
+			visit(port);
+	pthread_mutex_unlock(&ports_lock);
+}

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct port;
+struct region;
 
 /* From here on the port's slots count as holding what is in them. Control thread. */
 void buffers_enter(struct port *port);
@@ -31,5 +32,8 @@ void buffers_leave(struct port *port);
  * port must be stopped. Control thread or the worker that serves the port's owner.
  */
 uint32_t buffers_mend(struct port *port);
+
+/* Calls @visit for each port of the region; none leaves meanwhile. Any thread. */
+void buffers_visit_ports(const struct region *region, void (*visit)(struct port *port));
 
 #endif

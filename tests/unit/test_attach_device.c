@@ -29,6 +29,7 @@
 #include "port/vale.h"
 #include "ring/interrupt.h"
 #include "test_attach_fixture.h"
+#include "thread_sanitizer.h"
 
 #define RINGS	   2 /* pairs */
 #define SLOTS	   128
@@ -699,14 +700,6 @@ static void reset_forgets_everything_but_the_memory_map(void **state)
 }
 
 /* ---- lost memory ---- */
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER
-#endif
-#endif
 
 /*
  * Not under TSan: its runtime holds a lock of its own while it makes the access that

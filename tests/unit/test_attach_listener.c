@@ -33,9 +33,11 @@
 #include "engine/endpoint.h"
 #include "engine/engine.h"
 #include "guest_fixture.h"
+#include "hugepages.h"
 #include "port/vale.h"
 #include "ring/interrupt.h"
 #include "test_attach_fixture.h"
+#include "thread_sanitizer.h"
 
 #define SLOTS	 128
 #define DEADLINE 10 /* seconds until a test that waits fails */
@@ -53,6 +55,7 @@ static struct port *port;
 static struct netif_listener *netif;
 static struct memdev_listener *memdev;
 static unsigned open_fds;
+static uint32_t idle_watches[2]; /* of each worker, without VMs */
 
 /*
  * In libc's place. The kernel refuses when a user's watches are used up (ENOSPC,
@@ -68,6 +71,14 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 		return -1;
 	}
 	return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
+
+static uint32_t worker_watches(unsigned worker)
+{
+	struct engine_worker_stats stats;
+
+	engine_worker_stats(engine, worker, &stats);
+	return stats.watches;
 }
 
 static int setup(void **state)
@@ -92,6 +103,8 @@ static int setup(void **state)
 	    memdev_listen(&memdev, engine, base, region, "pool", memdev_path, &nobody_special,
 			  &error) < 0)
 		fail_msg("%s", error.text);
+	for (unsigned i = 0; i < 2; i++)
+		idle_watches[i] = worker_watches(i);
 	return 0;
 }
 
@@ -509,12 +522,8 @@ static void a_connection_that_cannot_be_watched_ends(void **state)
 		await(vm_gone);
 		await(memdev_empty);
 	}
-	for (unsigned i = 0; i < engine_num_workers(engine); i++) {
-		struct engine_worker_stats stats;
-
-		engine_worker_stats(engine, i, &stats);
-		assert_int_equal(stats.watches, 0);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(worker_watches(i), idle_watches[i]);
 }
 
 static bool kicks_came(void)
@@ -530,12 +539,9 @@ static void a_vm_is_served_by_the_worker_that_runs_its_ring(void **state)
 	(void)state;
 	int fd = connect_to(path);
 	negotiate(fd);
-	for (unsigned i = 0; i < engine_num_workers(engine); i++) {
-		struct engine_worker_stats stats;
-
-		engine_worker_stats(engine, i, &stats);
-		assert_int_equal(stats.watches, engine_worker(engine, i) == own ? 2 : 0);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(worker_watches(i),
+				 idle_watches[i] + (engine_worker(engine, i) == own ? 2 : 0));
 	out(fd, 0, PTNET_IO_KICK_BASE, 0);
 	await(kicks_came);
 	close(fd);
@@ -583,6 +589,56 @@ static void memory_cut_under_running_rings_stops_them_only(void **state)
 	close(ram);
 }
 
+#ifndef THREAD_SANITIZER
+/* A VM that punches holes into its region's huge pages and uses them up harms itself only. */
+static void a_region_that_loses_memory_stops_its_ports(void **state)
+{
+	static struct guest guest __attribute__((aligned(64)));
+	struct region_config config = {.name = "huge", .hugepages = true, .buf_num = 1024};
+	struct port_config port_config = {.name = "vale0:huge", .rings = 1, .slots = SLOTS};
+	struct memdev_listener *listener;
+	struct memdev_status before, after;
+	char where[96], text[1000];
+	struct captured_stderr capture;
+	struct port *first = port, *other;
+	struct error error = {0};
+	long reserved;
+
+	(void)state;
+	config.csb_num = 1;
+	struct region *huge = hugepages_region(&config, &reserved);
+	snprintf(where, sizeof(where), "%s/huge", directory);
+	assert_int_equal(vale_port_create(&other, vale, &port_config, huge, &error), 0);
+	engine_add_port(engine, other);
+	assert_int_equal(memdev_listen(&listener, engine, base, huge, "huge", where,
+				       &nobody_special, &error),
+			 0);
+	memset(&guest, 0, sizeof(guest));
+	guest_attach(&guest, other);
+	memdev_get_status(listener, &before);
+	capture_stderr(&capture);
+	hugepages_take_away(huge, reserved);
+	/* Any access of the daemon's: here the next packet that it is to send. */
+	ptnet_csb_publish(&guest.atok[0], 1, 1);
+	endpoint_kick(other, 0);
+	port = other;
+	await(ring_faulted);
+	port = first;
+	do
+		memdev_get_status(listener, &after);
+	while (after.errors[VFIO_USER_ERROR_REGION_LOST] ==
+	       before.errors[VFIO_USER_ERROR_REGION_LOST]);
+	release_stderr(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "region huge: a VM took memory out of it"));
+	assert_true(region_lost(huge));
+	guest_detach(&guest);
+	engine_remove_port(engine, other);
+	port_destroy(other);
+	memdev_unlisten(listener);
+	region_put(huge);
+}
+#endif
+
 int main(void)
 {
 #define listening(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -602,6 +658,9 @@ int main(void)
 		listening(a_connection_that_cannot_be_watched_ends),
 		listening(a_vm_is_served_by_the_worker_that_runs_its_ring),
 		listening(memory_cut_under_running_rings_stops_them_only),
+#ifndef THREAD_SANITIZER
+		listening(a_region_that_loses_memory_stops_its_ports),
+#endif
 	};
 	int failed;
 

@@ -12,12 +12,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "captured_stderr.h"
+#include "hugepages.h"
+#include "memory/guard.h"
 #include "memory/pool.h"
 #include "memory/region.h"
+#include "thread_sanitizer.h"
 
 #define HUGE_PAGE (UINT64_C(2) << 20)
 
@@ -205,6 +209,57 @@ static void missing_hugepages_fall_back(void **state)
 	region_put(region);
 }
 
+#ifndef THREAD_SANITIZER
+/* A page at a time: what is still there stays. */
+static void lost_pages_are_replaced(void **state)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC), lost = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 4 * page;
+	eventfd_t count;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	int guard = guard_add(pages, size, page, lost);
+	assert_true(guard >= 0);
+	memset(pages, 7, size);
+	assert_false(guard_lost(guard));
+	assert_int_equal(ftruncate(fd, (off_t)page), 0);
+	assert_int_equal(*(volatile char *)&pages[page], 0);
+	assert_true(guard_lost(guard));
+	assert_int_equal(eventfd_read(lost, &count), 0);
+	*(volatile char *)&pages[page] = 1;
+	assert_int_equal(eventfd_read(lost, &count), -1); /* that one is ours now */
+	assert_int_equal(*(volatile char *)&pages[size - 1], 0);
+	assert_int_equal(eventfd_read(lost, &count), 0);
+	assert_int_equal(pages[page], 1);
+	assert_int_equal(pages[0], 7);
+	guard_remove(guard);
+	munmap(pages, size);
+	close(fd);
+	close(lost);
+}
+
+/* The seals forbid to shrink the file, not to take its pages. */
+static void a_region_survives_the_loss_of_huge_pages(void **state)
+{
+	struct region_config config = {.hugepages = true, .buf_num = 1024};
+	long before;
+	struct region *region = hugepages_region(&config, &before);
+	volatile char *base = region_base(region);
+
+	(void)state;
+	base[0] = 1;
+	assert_false(region_lost(region));
+	hugepages_take_away(region, before);
+	assert_int_equal(base[0], 0);
+	assert_true(region_lost(region));
+	base[region_geometry(region)->memsize - 1] = 1;
+	region_put(region);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +272,10 @@ int main(void)
 		cmocka_unit_test(objects_are_zeroed_when_reused),
 		cmocka_unit_test(big_regions_are_sparse),
 		cmocka_unit_test(missing_hugepages_fall_back),
+#ifndef THREAD_SANITIZER
+		cmocka_unit_test(lost_pages_are_replaced),
+		cmocka_unit_test(a_region_survives_the_loss_of_huge_pages),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
