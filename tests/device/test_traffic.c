@@ -113,6 +113,20 @@ static void port_names(char names[2][32], bool pipe, unsigned rings)
 	snprintf(names[1], sizeof(names[1]), pipe ? "link}%u" : "vale0:rx%u", rings);
 }
 
+/*
+ * Bursts have any size up to this many packets: a power of two up to 128, each of them with each
+ * combination of policies, and with each manner on each number of ring pairs.
+ */
+static unsigned largest_burst(const struct combination *c)
+{
+	unsigned policy = c->sender_kicks;
+
+	policy = policy * NUM_WAIT_POLICIES + c->sender_waits;
+	policy = policy * NUM_KICK_POLICIES + c->reader_kicks;
+	policy = policy * NUM_WAIT_POLICIES + c->reader_waits;
+	return 1u << (policy + 3 * c->sender + 2 * c->rings) % 8;
+}
+
 static void move(const struct combination *c, bool pipe, uint64_t packets, uint32_t run)
 {
 	struct traffic_config config = {.pipe = pipe, .packets = packets, .run = run};
@@ -126,8 +140,7 @@ static void move(const struct combination *c, bool pipe, uint64_t packets, uint3
 	to.guest.post_io = c->reader_kicks == KICK_ALWAYS;
 	endpoint_set_policy(&from, c->sender_kicks, c->sender_waits);
 	endpoint_set_policy(&to, c->reader_kicks, c->reader_waits);
-	/* Any size of burst up to what this run shall have as its largest. */
-	config.max_batch = 1u << (run % 8);
+	config.max_batch = largest_burst(c);
 	if (traffic_start(&traffic, &from, &to, &config) < 0 || traffic_join(&traffic) < 0) {
 		daemon_print_log(&ptnetd);
 		fail_msg("%s: %s", describe(c, pipe), traffic.error_text);
