@@ -23,12 +23,12 @@ def interface(daemon, guest, port):
     return guest.check(f"basename $(dirname $(grep -lx {mac} /sys/class/net/*/address))").strip()
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, interval=0.01):
     """The daemon tells nothing by itself: ask until the condition, which asks it, is true."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, f"in {TIMEOUT} s it never was true that {what}"
-        time.sleep(0.01)
+        time.sleep(interval)
 
 
 def bring_up(guest, name, address, mtu=1500):
@@ -64,7 +64,7 @@ class Transfer:
         # A listening socket is in state 0A.
         listens = f"grep -q ':{port:04X} [0-9A-F]*:0000 0A' /proc/net/tcp /proc/net/tcp6"
         receiver.check(f"until {listens}; do usleep 20000; done")
-        self.sender = sender.spawn(f"sha256sum <{file}; socat -u -b 65536 OPEN:{file} TCP:{address}:{port} 2>&1")
+        self.sender = sender.spawn(f"socat -u -b 65536 OPEN:{file} TCP:{address}:{port} && sha256sum <{file}")
 
     def finish(self, timeout=TRANSFER_TIMEOUT):
         """(SHA-256 of what was sent, SHA-256 of what arrived)."""
