@@ -6,9 +6,6 @@ import pytest
 from daemon import Daemon, built, built_module
 from guest import Guest, build_image
 
-# Still being written: run by naming them and removing this line (closing note of issue 2).
-collect_ignore = ["test_qemu_killed.py", "test_driver_lifecycle.py"]
-
 # The series that the guest driver supports and Debian 12 ships.
 KERNELS = ("6.1", "6.12")
 

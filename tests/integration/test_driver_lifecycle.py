@@ -187,7 +187,7 @@ def test_ethtool(subject):
 
 
 def test_unload_and_load(subject, flood):
-    for _ in range(5):
+    for _ in range(3):
         wait_for_traffic(subject)
         subject.check("rmmod ptnet")
         assert subject.run(f"[ -e /sys/class/net/{subject.name} ] || [ -e /dev/netmap ]").status != 0
@@ -208,7 +208,7 @@ def test_unload_is_refused_while_a_program_holds_the_port(subject):
 
 
 def test_unbind_and_bind(subject, flood):
-    for _ in range(5):
+    for _ in range(3):
         wait_for_traffic(subject)
         subject.check(f"echo {subject.netif} >/sys/bus/pci/drivers/ptnet/unbind")
         assert subject.run(f"[ -e /sys/class/net/{subject.name} ]").status != 0
@@ -247,7 +247,7 @@ def test_device_goes_while_a_program_holds_it(subject, function):
 
 
 def test_down_and_up(subject, flood):
-    for _ in range(20):
+    for _ in range(10):
         subject.check(f"ip link set {subject.name} down")
         assert not subject.running()
         subject.check(f"ip link set {subject.name} up")
@@ -265,11 +265,8 @@ def test_mtu(subject, peer, flood):
         peer.check(f"ip link set {peer_name} mtu {mtu}")
         sent, received, output = ping(subject.guest, PEER_ADDRESS, 3, f"-i 0.01 -M do -s {mtu - 28}")
         assert (sent, received) == (3, 3), output
-        assert "3 packets transmitted, 0 received" in ping_too_long(subject, mtu)
-
-
-def ping_too_long(subject, mtu):
-    return subject.run(f"/bin/ping -n -q -c 3 -i 0.01 -W 1 -M do -s {mtu - 27} {PEER_ADDRESS} 2>&1").output
+        too_long = subject.run(f"/bin/ping -n -q -c 1 -W 1 -M do -s {mtu - 27} {PEER_ADDRESS} 2>&1").output
+        assert f"message too long, mtu={mtu}" in too_long
 
 
 def test_program_killed(subject):
@@ -366,7 +363,7 @@ def test_reboot_without_shutdown(subject, peer):
 def test_daemon_ends_under_running_guests(make_ptnet_image):
     """ptnetd is killed: the guests live on, their interfaces say that the link is gone.
 
-    They are idle then: a QEMU (11.1) that is just awaiting the answer to a message aborts.
+    They are idle in that moment: a QEMU (11.1) that is just awaiting the answer to a message aborts.
     """
     config = {"switches": [{"name": "vale0"}], "ports": [{"name": "vale0:one"}, {"name": "vale0:two"}]}
     daemon = Daemon(config)
@@ -385,6 +382,11 @@ def test_daemon_ends_under_running_guests(make_ptnet_image):
     assert (sent, received) == (10, 10), output
     program = netmap_program(two, f"ptnet-gen rx netmap:{ports['two']}")
     daemon.kill()
+    # Nobody asks: the interface notices by itself that what it sends isn't taken. (41 frames a ping.)
+    flood = one.spawn("exec /bin/ping -f -q -s 60000 10.0.0.2 >/dev/null")
+    one.check(f"until [ $(cat /sys/class/net/{ports['one']}/carrier) = 0 ]; do usleep 100000; done")
+    flood.kill()
+    flood.wait()
     for name, guest in guests.items():
         assert "Link detected: no" in guest.check(f"ethtool {ports[name]}")
         assert guest.check(f"cat /sys/class/net/{ports[name]}/carrier") == "0\n"
