@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "attach/csb_map.h"
+#include "engine/closer.h"
 
 #define FIRST_CAPACITY 16
 
@@ -21,7 +22,7 @@ void dma_table_clear(struct dma_table *table)
 {
 	for (unsigned i = 0; i < DMA_MAX_FILES; i++) {
 		if (table->files[i].ranges > 0)
-			close(table->files[i].fd);
+			closer_take(table->files[i].fd);
 	}
 	free(table->ranges);
 	dma_table_init(table);
@@ -39,7 +40,7 @@ static int file_get(struct dma_table *table, int fd)
 	flags = fcntl(fd, F_GETFL);
 	/* A memory file first of all: fstat() of another can take for ever. */
 	if (flags < 0 || !csb_map_possible(fd) || fstat(fd, &status) < 0) {
-		close(fd);
+		closer_take(fd);
 		return DMA_NOT_MEMORY;
 	}
 	for (int i = 0; i < DMA_MAX_FILES; i++) {
@@ -49,13 +50,13 @@ static int file_get(struct dma_table *table, int fd)
 			unused = unused < 0 ? i : unused;
 		} else if (file->device == status.st_dev && file->inode == status.st_ino &&
 			   file->access_mode == (flags & O_ACCMODE)) {
-			close(fd);
+			closer_take(fd);
 			file->ranges++;
 			return i;
 		}
 	}
 	if (unused < 0) {
-		close(fd);
+		closer_take(fd);
 		return DMA_NO_SLOT;
 	}
 	table->files[unused] = (struct dma_file){
@@ -71,7 +72,7 @@ static int file_get(struct dma_table *table, int fd)
 static void file_put(struct dma_table *table, int index)
 {
 	if (index >= 0 && --table->files[index].ranges == 0)
-		close(table->files[index].fd);
+		closer_take(table->files[index].fd);
 }
 
 static int reserve(struct dma_table *table)
@@ -112,7 +113,7 @@ int dma_table_map(struct dma_table *table, uint64_t address, uint64_t size, uint
 
 	if (result < 0) {
 		if (fd >= 0)
-			close(fd);
+			closer_take(fd);
 		return result;
 	}
 	table->ranges[table->num_ranges++] = (struct dma_range){

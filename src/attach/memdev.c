@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/closer.h"
 #include "memory/region.h"
 
 #define PAGE 4096
@@ -157,7 +158,7 @@ static int memdev_dma_map(struct vfio_user_function *function, const struct vfio
 	(void)function;
 	(void)map;
 	if (fd >= 0)
-		close(fd);
+		closer_take(fd);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "attach/socket_listener.h"
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_connection.h"
+#include "engine/closer.h"
 #include "engine/endpoint.h"
 #include "memory/region.h"
 #include "port/buffers.h"
@@ -157,14 +158,14 @@ static void accepted(struct socket_listener *socket, int fd)
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
 			    "%s: refused a VM: %d are attached, which is the most", listener->name,
 			    MAX_CONNECTIONS);
-		close(fd);
+		closer_take(fd);
 		return;
 	}
 	connection = calloc(1, sizeof(*connection));
 	if (connection == NULL) {
 		log_limited(&listener->log_limit, LOG_LEVEL_ERROR,
 			    "%s: cannot attach a VM: out of memory", listener->name);
-		close(fd);
+		closer_take(fd);
 		return;
 	}
 	connection->listener = listener;

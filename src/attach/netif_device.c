@@ -11,6 +11,7 @@
 
 #include <ptnet/registers.h>
 
+#include "engine/closer.h"
 #include "engine/endpoint.h"
 #include "port/pipe.h"
 #include "port/port.h"
@@ -456,7 +457,7 @@ static void trigger(struct port *port, uint32_t ring)
 static void take_interrupt(struct port *port, uint32_t ring, int eventfd)
 {
 	if (endpoint_set_interrupt(port, ring, eventfd) < 0 && eventfd >= 0)
-		close(eventfd);
+		closer_take(eventfd);
 }
 
 static int netif_set_irqs(struct vfio_user_function *function, const struct vfio_user_irq_set *set,
@@ -496,7 +497,7 @@ static int netif_dma_map(struct vfio_user_function *function, const struct vfio_
 
 	if ((map->flags & ~(uint32_t)(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)) != 0) {
 		if (fd >= 0)
-			close(fd);
+			closer_take(fd);
 		return -EINVAL;
 	}
 	result = dma_table_map(&device->dma, map->address, map->size, map->offset,

@@ -19,6 +19,7 @@
 #include "attach/socket_listener.h"
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_connection.h"
+#include "engine/closer.h"
 #include "engine/endpoint.h"
 #include "engine/engine.h"
 #include "port/port.h"
@@ -153,7 +154,7 @@ static int connect_vm(struct netif_listener *listener, int fd)
 			netif_device_init(&connection->device, listener->port, &listener->counters);
 	if (result < 0) {
 		free(connection);
-		close(fd);
+		closer_take(fd);
 		return result;
 	}
 	connection->listener = listener;
@@ -190,7 +191,7 @@ static void accepted(struct socket_listener *socket, int fd)
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
 			    "%s: refused a second VM; process %d is attached: a port takes one",
 			    listener->name, (int)atomic_load(&listener->peer_pid));
-		close(fd);
+		closer_take(fd);
 		return;
 	}
 	result = connect_vm(listener, fd);

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/closer.h"
+
 int vfio_user_fds_take(struct vfio_user_fds *fds, unsigned index)
 {
 	int fd = fds->fd[index];
@@ -20,7 +22,7 @@ void vfio_user_fds_close(struct vfio_user_fds *fds)
 {
 	for (unsigned i = 0; i < fds->count; i++) {
 		if (fds->fd[i] >= 0)
-			close(fds->fd[i]);
+			closer_take(fds->fd[i]);
 	}
 	fds->count = 0;
 }
@@ -35,7 +37,7 @@ void vfio_user_socket_fini(struct vfio_user_socket *socket)
 {
 	vfio_user_fds_close(&socket->fds);
 	free(socket->queue);
-	close(socket->fd);
+	closer_take(socket->fd);
 	socket->queue = NULL;
 	socket->fd = -1;
 }
@@ -107,7 +109,7 @@ static bool collect_fds(struct vfio_user_socket *socket, struct msghdr *message)
 			if (socket->fds.count < VFIO_USER_MAX_FDS) {
 				socket->fds.fd[socket->fds.count++] = fd;
 			} else {
-				close(fd);
+				closer_take(fd);
 				complete = false;
 			}
 		}

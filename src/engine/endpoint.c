@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "engine/closer.h"
 #include "log/log.h"
 #include "port/buffers.h"
 #include "port/port.h"
@@ -141,6 +142,6 @@ int endpoint_set_interrupt(struct port *port, unsigned ring, int eventfd)
 	kring_set_interrupt(kring, eventfd);
 	pthread_mutex_unlock(&kring->lock);
 	if (before >= 0)
-		close(before);
+		closer_take(before);
 	return 0;
 }
