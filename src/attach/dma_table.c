@@ -6,26 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "attach/csb_map.h"
 #include "engine/closer.h"
 
 #define FIRST_CAPACITY 16
 
-void dma_table_init(struct dma_table *table)
+void dma_table_init(struct dma_table *table, struct closer *closer)
 {
 	memset(table, 0, sizeof(*table));
+	table->closer = closer;
 }
 
 void dma_table_clear(struct dma_table *table)
 {
 	for (unsigned i = 0; i < DMA_MAX_FILES; i++) {
 		if (table->files[i].ranges > 0)
-			closer_take(table->files[i].fd);
+			closer_close(table->closer, table->files[i].fd);
 	}
 	free(table->ranges);
-	dma_table_init(table);
+	dma_table_init(table, table->closer);
 }
 
 /* Index of the file behind @fd, which is taken over, or DMA_NOT_... */
@@ -40,7 +40,7 @@ static int file_get(struct dma_table *table, int fd)
 	flags = fcntl(fd, F_GETFL);
 	/* A memory file first of all: fstat() of another can take for ever. */
 	if (flags < 0 || !csb_map_possible(fd) || fstat(fd, &status) < 0) {
-		closer_take(fd);
+		closer_close(table->closer, fd);
 		return DMA_NOT_MEMORY;
 	}
 	for (int i = 0; i < DMA_MAX_FILES; i++) {
@@ -50,13 +50,13 @@ static int file_get(struct dma_table *table, int fd)
 			unused = unused < 0 ? i : unused;
 		} else if (file->device == status.st_dev && file->inode == status.st_ino &&
 			   file->access_mode == (flags & O_ACCMODE)) {
-			closer_take(fd);
+			closer_close(table->closer, fd);
 			file->ranges++;
 			return i;
 		}
 	}
 	if (unused < 0) {
-		closer_take(fd);
+		closer_close(table->closer, fd);
 		return DMA_NO_SLOT;
 	}
 	table->files[unused] = (struct dma_file){
@@ -72,7 +72,7 @@ static int file_get(struct dma_table *table, int fd)
 static void file_put(struct dma_table *table, int index)
 {
 	if (index >= 0 && --table->files[index].ranges == 0)
-		closer_take(table->files[index].fd);
+		closer_close(table->closer, table->files[index].fd);
 }
 
 static int reserve(struct dma_table *table)
@@ -113,7 +113,7 @@ int dma_table_map(struct dma_table *table, uint64_t address, uint64_t size, uint
 
 	if (result < 0) {
 		if (fd >= 0)
-			closer_take(fd);
+			closer_close(table->closer, fd);
 		return result;
 	}
 	table->ranges[table->num_ranges++] = (struct dma_range){
@@ -127,18 +127,30 @@ int dma_table_map(struct dma_table *table, uint64_t address, uint64_t size, uint
 	return 0;
 }
 
-int dma_table_unmap(struct dma_table *table, uint64_t address, uint64_t size)
+/* The index of exactly this range, or -ENOENT. */
+static int find_exactly(const struct dma_table *table, uint64_t address, uint64_t size)
 {
 	for (uint32_t i = 0; i < table->num_ranges; i++) {
-		struct dma_range *range = &table->ranges[i];
-
-		if (range->address == address && range->size == size) {
-			file_put(table, range->file);
-			*range = table->ranges[--table->num_ranges];
-			return 0;
-		}
+		if (table->ranges[i].address == address && table->ranges[i].size == size)
+			return (int)i;
 	}
 	return -ENOENT;
+}
+
+bool dma_table_has(const struct dma_table *table, uint64_t address, uint64_t size)
+{
+	return find_exactly(table, address, size) >= 0;
+}
+
+int dma_table_unmap(struct dma_table *table, uint64_t address, uint64_t size)
+{
+	int index = find_exactly(table, address, size);
+
+	if (index < 0)
+		return index;
+	file_put(table, table->ranges[index].file);
+	table->ranges[index] = table->ranges[--table->num_ranges];
+	return 0;
 }
 
 const struct dma_range *dma_table_find(const struct dma_table *table, uint64_t address,

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct closer;
+
 #define DMA_MAX_RANGES 1024
 #define DMA_MAX_FILES  64 /* open descriptors per client */
 
@@ -38,12 +40,14 @@ struct dma_file {
 };
 
 struct dma_table {
+	struct closer *closer;
 	struct dma_range *ranges; /* in no order */
 	uint32_t num_ranges, capacity;
 	struct dma_file files[DMA_MAX_FILES];
 };
 
-void dma_table_init(struct dma_table *table);
+/* @closer, which must outlive it, closes the files. */
+void dma_table_init(struct dma_table *table, struct closer *closer);
 /* Forgets everything and closes all files; the table is then as new. */
 void dma_table_clear(struct dma_table *table);
 
@@ -54,6 +58,9 @@ void dma_table_clear(struct dma_table *table);
  */
 int dma_table_map(struct dma_table *table, uint64_t address, uint64_t size, uint64_t offset,
 		  bool readable, bool writable, int fd);
+
+/* There is exactly this range. */
+bool dma_table_has(const struct dma_table *table, uint64_t address, uint64_t size);
 
 /* Removes exactly this range. -ENOENT: there is none like that. */
 int dma_table_unmap(struct dma_table *table, uint64_t address, uint64_t size);

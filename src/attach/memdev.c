@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "engine/closer.h"
 #include "memory/region.h"
 
 #define PAGE 4096
@@ -153,12 +151,11 @@ static int memdev_set_irqs(struct vfio_user_function *function, const struct vfi
 
 /* We touch no guest memory, so that we need not know where it is. */
 static int memdev_dma_map(struct vfio_user_function *function, const struct vfio_user_dma_map *map,
-			  int fd)
+			  struct vfio_user_fds *fds)
 {
 	(void)function;
 	(void)map;
-	if (fd >= 0)
-		closer_take(fd);
+	(void)fds;
 	return 0;
 }
 

@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
-#include <unistd.h>
 
 #include "attach/memdev.h"
 #include "attach/socket_listener.h"
@@ -43,6 +42,7 @@ struct memdev_listener {
 	struct socket_listener socket; /* first */
 	struct region *region;
 	struct worker *worker;
+	struct closer *closer;	       /* of all: they trust each other */
 	char name[PORT_NAME_SIZE + 8]; /* for the log; an implicit region is called as its port */
 	struct log_limit log_limit;
 	_Atomic uint32_t num_connections;
@@ -158,22 +158,23 @@ static void accepted(struct socket_listener *socket, int fd)
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
 			    "%s: refused a VM: %d are attached, which is the most", listener->name,
 			    MAX_CONNECTIONS);
-		closer_take(fd);
+		closer_close_socket(listener->closer, fd);
 		return;
 	}
 	connection = calloc(1, sizeof(*connection));
 	if (connection == NULL) {
 		log_limited(&listener->log_limit, LOG_LEVEL_ERROR,
 			    "%s: cannot attach a VM: out of memory", listener->name);
-		closer_take(fd);
+		closer_close_socket(listener->closer, fd);
 		return;
 	}
 	connection->listener = listener;
 	connection->base.served = connection_served;
 	connection->base.ended = connection_ended;
 	memdev_init(&connection->memdev, listener->region);
-	vfio_user_server_init(&connection->base.server, fd, &connection->memdev.function,
-			      listener->name, &listener->log_limit, &listener->counters);
+	vfio_user_server_init(&connection->base.server, fd, listener->closer,
+			      &connection->memdev.function, listener->name, &listener->log_limit,
+			      &listener->counters);
 	atomic_fetch_add(&listener->num_connections, 1);
 	worker_call(listener->worker, adopt, connection);
 }
@@ -191,24 +192,33 @@ int memdev_listen(struct memdev_listener **out, struct engine *engine, struct ev
 	listener->socket.accepted = accepted;
 	LIST_INIT(&listener->connections);
 	snprintf(listener->name, sizeof(listener->name), "region %s", name);
+	result = closer_create(&listener->closer, error);
+	if (result < 0)
+		goto fail_free;
+	listener->socket.closer = listener->closer;
 	result = socket_listener_open(&listener->socket, base, path, access, error);
-	if (result < 0) {
-		free(listener);
-		return result;
-	}
+	if (result < 0)
+		goto fail_closer;
 	listener->region = region_get(region);
 	listener->lost_watch =
 		(struct watch){.fd = region_lost_eventfd(region), .ready = memory_lost};
 	result = worker_watch_add(listener->worker, &listener->lost_watch, EPOLLIN);
 	if (result < 0) {
-		socket_listener_close(&listener->socket);
-		region_put(region);
-		free(listener);
-		return error_set(error, -result, "region %s: cannot watch its memory: %s", name,
-				 strerror(-result));
+		error_set(error, -result, "region %s: cannot watch its memory: %s", name,
+			  strerror(-result));
+		goto fail_watch;
 	}
 	*out = listener;
 	return 0;
+
+fail_watch:
+	region_put(region);
+	socket_listener_close(&listener->socket);
+fail_closer:
+	closer_destroy(listener->closer);
+fail_free:
+	free(listener);
+	return result;
 }
 
 void memdev_unlisten(struct memdev_listener *listener)
@@ -216,6 +226,7 @@ void memdev_unlisten(struct memdev_listener *listener)
 	socket_listener_close(&listener->socket);
 	worker_call(listener->worker, end_all, listener);
 	worker_call(listener->worker, unwatch_memory, listener);
+	closer_destroy(listener->closer);
 	region_put(listener->region);
 	free(listener);
 }

@@ -11,7 +11,6 @@
 
 #include <ptnet/registers.h>
 
-#include "engine/closer.h"
 #include "engine/endpoint.h"
 #include "port/pipe.h"
 #include "port/port.h"
@@ -454,10 +453,11 @@ static void trigger(struct port *port, uint32_t ring)
 	pthread_mutex_unlock(&kring->lock);
 }
 
+/* An eventfd, as the server has seen: closing it never waits. */
 static void take_interrupt(struct port *port, uint32_t ring, int eventfd)
 {
 	if (endpoint_set_interrupt(port, ring, eventfd) < 0 && eventfd >= 0)
-		closer_take(eventfd);
+		close(eventfd);
 }
 
 static int netif_set_irqs(struct vfio_user_function *function, const struct vfio_user_irq_set *set,
@@ -490,19 +490,17 @@ static int netif_set_irqs(struct vfio_user_function *function, const struct vfio
 }
 
 static int netif_dma_map(struct vfio_user_function *function, const struct vfio_user_dma_map *map,
-			 int fd)
+			 struct vfio_user_fds *fds)
 {
 	struct netif_device *device = device_of(function);
 	int result;
 
-	if ((map->flags & ~(uint32_t)(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)) != 0) {
-		if (fd >= 0)
-			closer_take(fd);
+	if ((map->flags & ~(uint32_t)(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)) != 0)
 		return -EINVAL;
-	}
 	result = dma_table_map(&device->dma, map->address, map->size, map->offset,
 			       (map->flags & VFIO_DMA_MAP_FLAG_READ) != 0,
-			       (map->flags & VFIO_DMA_MAP_FLAG_WRITE) != 0, fd);
+			       (map->flags & VFIO_DMA_MAP_FLAG_WRITE) != 0,
+			       fds->count > 0 ? vfio_user_fds_take(fds, 0) : -1);
 	if (result == 0)
 		resume(device);
 	return result;
@@ -530,13 +528,14 @@ static int netif_dma_unmap(struct vfio_user_function *function,
 		dma_table_clear(&device->dma);
 		return EXPENSIVE;
 	}
-	int result = dma_table_unmap(&device->dma, unmap->address, unmap->size);
-	if (result < 0)
-		return result;
-	if (!csb_inside(device, unmap->address, unmap->size))
-		return 0;
-	suspend(device);
-	return EXPENSIVE;
+	if (!dma_table_has(&device->dma, unmap->address, unmap->size))
+		return -ENOENT;
+	bool csb_goes = csb_inside(device, unmap->address, unmap->size);
+	/* First: a mapping that outlives the descriptor frees the VM's RAM when it goes. */
+	if (csb_goes)
+		suspend(device);
+	dma_table_unmap(&device->dma, unmap->address, unmap->size);
+	return csb_goes ? EXPENSIVE : 0;
 }
 
 static void netif_reset(struct vfio_user_function *function)
@@ -581,7 +580,7 @@ static void layout_init(struct pci_config_layout *layout, unsigned vectors, bool
 }
 
 int netif_device_init(struct netif_device *device, struct port *port,
-		      struct vfio_user_counters *counters)
+		      struct vfio_user_counters *counters, struct closer *closer)
 {
 	unsigned rings = port_num_rings(port);
 
@@ -602,7 +601,7 @@ int netif_device_init(struct netif_device *device, struct port *port,
 	device->function.num_irqs[VFIO_PCI_MSIX_IRQ_INDEX] = rings;
 	layout_init(&device->layout, rings, has_extension(device));
 	pci_config_reset(&device->state.config, &device->layout);
-	dma_table_init(&device->dma);
+	dma_table_init(&device->dma, closer);
 	return 0;
 }
 

@@ -55,9 +55,9 @@ struct netif_device {
 	bool lost; /* it did, and was reported: both arrays may go, one after the other */
 };
 
-/* @port and @counters must outlive it. Negative errno if there is no eventfd left. */
+/* All else must outlive it. Negative errno if there is no eventfd left. */
 int netif_device_init(struct netif_device *device, struct port *port,
-		      struct vfio_user_counters *counters);
+		      struct vfio_user_counters *counters, struct closer *closer);
 
 /* The VM is gone: stops and resets the port, lets go of everything. */
 void netif_device_fini(struct netif_device *device);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "attach/netif_device.h"
 #include "attach/socket_listener.h"
@@ -35,6 +34,7 @@ struct netif_listener {
 	struct socket_listener socket; /* first */
 	struct engine *engine;
 	struct port *port;
+	struct closer *closer;	       /* of whoever is and was connected */
 	char name[PORT_NAME_SIZE + 8]; /* for the log */
 	struct log_limit log_limit;    /* for coming and going */
 
@@ -150,11 +150,11 @@ static int connect_vm(struct netif_listener *listener, int fd)
 	uid_t uid;
 
 	if (connection != NULL)
-		result =
-			netif_device_init(&connection->device, listener->port, &listener->counters);
+		result = netif_device_init(&connection->device, listener->port, &listener->counters,
+					   listener->closer);
 	if (result < 0) {
 		free(connection);
-		closer_take(fd);
+		closer_close_socket(listener->closer, fd);
 		return result;
 	}
 	connection->listener = listener;
@@ -162,8 +162,9 @@ static int connect_vm(struct netif_listener *listener, int fd)
 	connection->lost_watch.ready = csb_lost;
 	connection->base.served = connection_served;
 	connection->base.ended = connection_ended;
-	vfio_user_server_init(&connection->base.server, fd, &connection->device.function,
-			      listener->name, &listener->port->log_limit, &listener->counters);
+	vfio_user_server_init(&connection->base.server, fd, listener->closer,
+			      &connection->device.function, listener->name,
+			      &listener->port->log_limit, &listener->counters);
 	socket_peer(fd, &pid, &uid);
 	atomic_store(&listener->peer_pid, pid);
 	atomic_store(&listener->peer_uid, uid);
@@ -191,7 +192,7 @@ static void accepted(struct socket_listener *socket, int fd)
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
 			    "%s: refused a second VM; process %d is attached: a port takes one",
 			    listener->name, (int)atomic_load(&listener->peer_pid));
-		closer_take(fd);
+		closer_close_socket(listener->closer, fd);
 		return;
 	}
 	result = connect_vm(listener, fd);
@@ -215,13 +216,21 @@ int netif_listen(struct netif_listener **out, struct engine *engine, struct even
 	listener->peer_uid = (uid_t)-1;
 	listener->socket.accepted = accepted;
 	snprintf(listener->name, sizeof(listener->name), "port %s", port->name);
+	result = closer_create(&listener->closer, error);
+	if (result < 0)
+		goto fail_free;
+	listener->socket.closer = listener->closer;
 	result = socket_listener_open(&listener->socket, base, path, access, error);
-	if (result < 0) {
-		free(listener);
-		return result;
-	}
+	if (result < 0)
+		goto fail_closer;
 	*out = listener;
 	return 0;
+
+fail_closer:
+	closer_destroy(listener->closer);
+fail_free:
+	free(listener);
+	return result;
 }
 
 void netif_unlisten(struct netif_listener *listener)
@@ -230,6 +239,7 @@ void netif_unlisten(struct netif_listener *listener)
 	/* Even if it is not connected any more: the worker may be about to say so. */
 	if (listener->worker != NULL)
 		worker_call(listener->worker, end_now, listener);
+	closer_destroy(listener->closer);
 	free(listener);
 }
 

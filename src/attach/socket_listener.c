@@ -11,30 +11,49 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "engine/closer.h"
 #include "log/log.h"
 
 #define BACKLOG 16
 
 static const struct timeval retry_after = {.tv_sec = 1};
 
+/* The event would come again at once. */
+static void pause_accepting(struct socket_listener *listener, const char *reason)
+{
+	log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
+		    "%s: cannot accept a connection: %s; trying again in %ld s", listener->path,
+		    reason, (long)retry_after.tv_sec);
+	event_del(listener->readable);
+	event_add(listener->retry, &retry_after);
+}
+
+#define FEW_DESCRIPTORS "few descriptors are left (LimitNOFILE says how many there are)"
+
 static void on_readable(evutil_socket_t fd, short events, void *argument)
 {
 	struct socket_listener *listener = argument;
-	int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int connection;
 
 	(void)events;
-	if (connection >= 0) {
+	if (closer_crowded(listener->closer)) {
+		pause_accepting(listener, "too many descriptors of those who were connected wait "
+					  "for one of them, which cannot be closed");
+		return;
+	}
+	connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (connection >= 0 && !closer_short_of_descriptors(connection)) {
 		listener->accepted(listener, connection);
 		return;
 	}
-	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-		return;
-	/* Most likely out of descriptors. The event would come again at once: pause. */
-	log_warning("%s: cannot accept a connection: %s; trying again in %ld s (LimitNOFILE "
-		    "says how many descriptors the daemon may have)",
-		    listener->path, strerror(errno), (long)retry_after.tv_sec);
-	event_del(listener->readable);
-	event_add(listener->retry, &retry_after);
+	if (connection >= 0) {
+		closer_close_socket(listener->closer, connection);
+		pause_accepting(listener, FEW_DESCRIPTORS);
+	} else if (errno == EMFILE || errno == ENFILE) {
+		pause_accepting(listener, FEW_DESCRIPTORS);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		pause_accepting(listener, strerror(errno));
+	}
 }
 
 static void on_retry(evutil_socket_t fd, short events, void *argument)
@@ -159,7 +178,7 @@ void socket_listener_close(struct socket_listener *listener)
 	    status.st_dev == listener->device && status.st_ino == listener->inode)
 		unlink(listener->path);
 	free(listener->path);
-	close(listener->fd);
+	closer_close(listener->closer, listener->fd);
 	listener->fd = -1;
 	listener->path = NULL;
 	listener->readable = listener->retry = NULL;

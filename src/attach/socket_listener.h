@@ -10,7 +10,9 @@
 
 #include "attach/vfio_user_attachment.h"
 #include "log/error.h"
+#include "log/log.h"
 
+struct closer;
 struct event;
 struct event_base;
 
@@ -21,18 +23,21 @@ struct socket_listener {
 	ino_t inode;
 	struct event *readable;
 	struct event *retry; /* fires when accepting may work again */
+	struct log_limit log_limit;
+	/* Closes the socket, with what was sent over connections not yet accepted. */
+	struct closer *closer;
 	/* Gets each connection, non-blocking, and owns it from then on. */
 	void (*accepted)(struct socket_listener *listener, int fd);
 };
 
 /*
- * Listens at @path; set ->accepted before. A socket file that nobody listens at is
+ * Listens at @path; set ->closer and ->accepted before. A socket file that nobody listens at is
  * replaced. -EEXIST: somebody does, or it is no socket; -ENAMETOOLONG; else what
  * the system says. Nothing is held after a failure.
  */
 int socket_listener_open(struct socket_listener *listener, struct event_base *base,
 			 const char *path, const struct socket_access *access, struct error *error);
-/* Removes the file, if it is still ours. */
+/* Removes the file, if it is still ours. The closer is still the caller's to destroy. */
 void socket_listener_close(struct socket_listener *listener);
 
 #endif

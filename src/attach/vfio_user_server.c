@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "engine/closer.h"
+
 /*
  * Fairness: what one call of vfio_user_server_serve() may spend. A register write
  * costs one, so a burst of kicks goes through at once; a reset re-makes rings.
@@ -22,11 +24,11 @@
 /* A coalesced write may start and stop rings so often, no more. */
 #define MAX_EXPENSIVE_IN_MULTI 8
 
-void vfio_user_server_init(struct vfio_user_server *server, int fd,
+void vfio_user_server_init(struct vfio_user_server *server, int fd, struct closer *closer,
 			   struct vfio_user_function *function, const char *name,
 			   struct log_limit *log_limit, struct vfio_user_counters *counters)
 {
-	vfio_user_socket_init(&server->socket, fd);
+	vfio_user_socket_init(&server->socket, fd, closer);
 	server->function = function;
 	server->name = name;
 	server->log_limit = log_limit;
@@ -135,9 +137,7 @@ static int command_dma_map(struct vfio_user_server *server, struct vfio_user_mes
 			 sizeof(map));
 		return -EINVAL;
 	}
-	result = server->function->ops->dma_map(
-		server->function, &map,
-		message->fds.count > 0 ? vfio_user_fds_take(&message->fds, 0) : -1);
+	result = server->function->ops->dma_map(server->function, &map, &message->fds);
 	if (result < 0)
 		complain(server, DMA,
 			 "DMA_MAP of address 0x%" PRIx64 ", %" PRIu64 " bytes, offset 0x%" PRIx64
@@ -576,7 +576,7 @@ static int serve_buffered(struct vfio_user_server *server, int *budget)
 		if (result <= 0)
 			return result;
 		result = serve_message(server, &message);
-		vfio_user_fds_close(&message.fds);
+		vfio_user_fds_close(&message.fds, server->socket.closer);
 		if (result < 0)
 			return result;
 		*budget -= result;
@@ -586,15 +586,23 @@ static int serve_buffered(struct vfio_user_server *server, int *budget)
 
 static int receive(struct vfio_user_server *server)
 {
-	int result = vfio_user_socket_receive(&server->socket);
+	int result;
 
+	if (closer_crowded(server->socket.closer)) {
+		complain(server, DESCRIPTORS,
+			 "over %d descriptors of the client wait for one of them, which cannot be "
+			 "closed at once; disconnecting",
+			 CLOSER_CROWD);
+		return -EMFILE;
+	}
+	result = vfio_user_socket_receive(&server->socket);
 	if (result == -ECONNRESET && vfio_user_socket_in_message(&server->socket))
 		complain(server, TRUNCATED, "%s",
 			 "the client went away in the middle of a message");
 	if (result == -EMFILE)
 		complain(server, DESCRIPTORS,
-			 "more than %d descriptors with a message, or the daemon has no more "
-			 "(LimitNOFILE); disconnecting",
+			 "more than %d descriptors with a message, or the daemon has hardly any "
+			 "left (LimitNOFILE); disconnecting",
 			 VFIO_USER_MAX_FDS);
 	return result;
 }

@@ -46,9 +46,10 @@ struct vfio_user_function_ops {
 	 */
 	int (*set_irqs)(struct vfio_user_function *function, const struct vfio_user_irq_set *set,
 			const uint8_t *bools, struct vfio_user_fds *fds);
-	/* @fd is -1 if the memory is not shared; taken over, whatever the result. */
+	/* @fds holds the memory, or nothing if it is not shared; the function takes what it keeps.
+	 */
 	int (*dma_map)(struct vfio_user_function *function, const struct vfio_user_dma_map *map,
-		       int fd);
+		       struct vfio_user_fds *fds);
 	/* Nothing of the range is touched any more when it returns. */
 	int (*dma_unmap)(struct vfio_user_function *function,
 			 const struct vfio_user_dma_unmap *unmap);
@@ -78,7 +79,7 @@ struct vfio_user_server {
 };
 
 /* Takes over @fd; everything else must outlive the server. */
-void vfio_user_server_init(struct vfio_user_server *server, int fd,
+void vfio_user_server_init(struct vfio_user_server *server, int fd, struct closer *closer,
 			   struct vfio_user_function *function, const char *name,
 			   struct log_limit *log_limit, struct vfio_user_counters *counters);
 void vfio_user_server_fini(struct vfio_user_server *server);

@@ -10,6 +10,9 @@
 
 #include "engine/closer.h"
 
+/* The most that the kernel lets one message carry (SCM_MAX_FD). */
+#define KERNEL_MAX_FDS 253
+
 int vfio_user_fds_take(struct vfio_user_fds *fds, unsigned index)
 {
 	int fd = fds->fd[index];
@@ -18,26 +21,27 @@ int vfio_user_fds_take(struct vfio_user_fds *fds, unsigned index)
 	return fd;
 }
 
-void vfio_user_fds_close(struct vfio_user_fds *fds)
+void vfio_user_fds_close(struct vfio_user_fds *fds, struct closer *closer)
 {
 	for (unsigned i = 0; i < fds->count; i++) {
 		if (fds->fd[i] >= 0)
-			closer_take(fds->fd[i]);
+			closer_close(closer, fds->fd[i]);
 	}
 	fds->count = 0;
 }
 
-void vfio_user_socket_init(struct vfio_user_socket *socket, int fd)
+void vfio_user_socket_init(struct vfio_user_socket *socket, int fd, struct closer *closer)
 {
 	memset(socket, 0, offsetof(struct vfio_user_socket, buffer));
 	socket->fd = fd;
+	socket->closer = closer;
 }
 
 void vfio_user_socket_fini(struct vfio_user_socket *socket)
 {
-	vfio_user_fds_close(&socket->fds);
+	vfio_user_fds_close(&socket->fds, socket->closer);
 	free(socket->queue);
-	closer_take(socket->fd);
+	closer_close_socket(socket->closer, socket->fd);
 	socket->queue = NULL;
 	socket->fd = -1;
 }
@@ -92,6 +96,17 @@ static size_t receive_limit(const struct vfio_user_socket *socket)
 	return limit;
 }
 
+/* False: it was one too many, and is let go. */
+static bool keep_fd(struct vfio_user_socket *socket, int fd)
+{
+	if (socket->fds.count == VFIO_USER_MAX_FDS) {
+		closer_close(socket->closer, fd);
+		return false;
+	}
+	socket->fds.fd[socket->fds.count++] = fd;
+	return !closer_short_of_descriptors(fd);
+}
+
 /* Adds what came along to socket->fds. False: there was no room for all. */
 static bool collect_fds(struct vfio_user_socket *socket, struct msghdr *message)
 {
@@ -106,12 +121,7 @@ static bool collect_fds(struct vfio_user_socket *socket, struct msghdr *message)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-			if (socket->fds.count < VFIO_USER_MAX_FDS) {
-				socket->fds.fd[socket->fds.count++] = fd;
-			} else {
-				closer_take(fd);
-				complete = false;
-			}
+			complete &= keep_fd(socket, fd);
 		}
 	}
 	return complete;
@@ -119,8 +129,9 @@ static bool collect_fds(struct vfio_user_socket *socket, struct msghdr *message)
 
 int vfio_user_socket_receive(struct vfio_user_socket *socket)
 {
+	/* Room for all: what does not fit the kernel would close, on this thread. */
 	union {
-		char bytes[CMSG_SPACE(VFIO_USER_MAX_FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov;

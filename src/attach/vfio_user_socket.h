@@ -25,6 +25,8 @@
 #define VFIO_USER_MAX_QUEUE	65536 /* bytes of replies that wait for a slow client */
 #define VFIO_USER_QUEUED_FDS	4
 
+struct closer;
+
 /* Descriptors that came with a message. Slots are -1 once taken. */
 struct vfio_user_fds {
 	unsigned count;
@@ -34,7 +36,7 @@ struct vfio_user_fds {
 /* The descriptor at @index, which is the caller's from now on. */
 int vfio_user_fds_take(struct vfio_user_fds *fds, unsigned index);
 /* Closes what nobody took. */
-void vfio_user_fds_close(struct vfio_user_fds *fds);
+void vfio_user_fds_close(struct vfio_user_fds *fds, struct closer *closer);
 
 struct vfio_user_message {
 	struct vfio_user_header header;
@@ -45,6 +47,7 @@ struct vfio_user_message {
 
 struct vfio_user_socket {
 	int fd;
+	struct closer *closer;
 	size_t start, end; /* unread bytes of buffer */
 	size_t fds_start;  /* where the message begins that owns fds */
 	struct vfio_user_fds fds;
@@ -61,8 +64,8 @@ struct vfio_user_socket {
 	uint8_t buffer[VFIO_USER_MAX_MESSAGE];
 };
 
-/* Takes over @fd, which must be non-blocking. */
-void vfio_user_socket_init(struct vfio_user_socket *socket, int fd);
+/* Takes over @fd, which must be non-blocking. @closer, which must outlive it, closes all. */
+void vfio_user_socket_init(struct vfio_user_socket *socket, int fd, struct closer *closer);
 /* Closes the socket and everything that came over it and was not handed out. */
 void vfio_user_socket_fini(struct vfio_user_socket *socket);
 
@@ -70,7 +73,7 @@ void vfio_user_socket_fini(struct vfio_user_socket *socket);
  * Takes what is there, at most VFIO_USER_RECEIVE_CHUNK bytes, with one system
  * call. To be called only when vfio_user_socket_next() has returned 0.
  * 1: something came; 0: nothing there now; -ECONNRESET: the client went away;
- * -EMFILE: descriptors were lost, there were too many or we are at our limit.
+ * -EMFILE: there were too many descriptors, for a message or for us.
  */
 int vfio_user_socket_receive(struct vfio_user_socket *socket);
 

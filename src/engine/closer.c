@@ -1,126 +1,219 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
 #include "engine/closer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log/log.h"
 
-#define PATIENCE_NS 10000000
+/*
+ * CLOSER_CROWD; what one recvmsg() brings after a last look at closer_crowded(); and
+ * what the connections of one listener hold when they are ended.
+ */
+#define ROOM	   4096
+#define IDLE_MOST  2
+#define STACK_SIZE (256 << 10)
 
-/* A pipe of descriptor numbers; -1: no thread. It holds more than a process usually may open. */
-static _Atomic int queue = -1;
-static int queue_end;
-static pthread_t thread;
+struct closer {
+	STAILQ_ENTRY(closer) link; /* in pool.ready: something waits, nothing is being closed */
+	_Atomic unsigned waiting;  /* descriptors, the one that is being closed included */
+	unsigned first;		   /* of these, in fds */
+	bool destroyed;
+	int fds[ROOM];
+};
 
-static void nothing(int signal_number)
+/* All threads are alike; all of this and all closers are under the lock. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	STAILQ_HEAD(, closer) ready;
+	unsigned idle;	  /* threads */
+	unsigned started; /* of the first ones; as many are there when nothing is to be done */
+} pool = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.work = PTHREAD_COND_INITIALIZER,
+	.ready = STAILQ_HEAD_INITIALIZER(pool.ready),
+};
+
+static void *serve(void *unused);
+
+static int start_thread(void)
 {
-	(void)signal_number;
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+	int result;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = -pthread_create(&thread, &attributes, serve, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return result;
 }
 
-/* Interrupts the calling thread again and again while it is armed. */
-static bool timer_make(timer_t *timer)
+/* Nobody else is free and we may not come back: does not return without a successor. */
+static void start_successor(void)
 {
-	struct sigaction action = {.sa_handler = nothing};
-	struct sigevent event = {
-		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = SIGALRM,
-	};
-	sigset_t alarm;
+	static struct log_limit log_limit;
+	const struct timespec pause = {.tv_nsec = 100000000};
+	int result;
 
-	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	sigaction(SIGALRM, &action, NULL);
-	sigemptyset(&alarm);
-	sigaddset(&alarm, SIGALRM);
-	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
-	return timer_create(CLOCK_MONOTONIC, &event, timer) == 0;
-}
-
-static void *close_all(void *argument)
-{
-	static const struct itimerspec patience = {{0, PATIENCE_NS}, {0, PATIENCE_NS}}, off;
-	timer_t timer;
-	bool have_timer;
-	int fd;
-
-	(void)argument;
-	pthread_setname_np(pthread_self(), "closer");
-	have_timer = timer_make(&timer);
-	if (!have_timer)
-		log_error("closer: no timer: %s; a VM can hold up others with descriptors whose "
-			  "close() waits",
-			  strerror(errno));
-	for (;;) {
-		ssize_t size = read(queue_end, &fd, sizeof(fd));
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size != sizeof(fd))
-			break; /* closer_stop() */
-		if (have_timer)
-			timer_settime(timer, 0, &patience, NULL);
-		close(fd);
-		if (have_timer)
-			timer_settime(timer, 0, &off, NULL);
+	while ((result = start_thread()) < 0) {
+		log_limited(&log_limit, LOG_LEVEL_ERROR,
+			    "cannot start a thread that closes descriptors: %s; raise the limit of "
+			    "threads (TasksMax in ptnetd.service, or ulimit -u); until then they "
+			    "stay open",
+			    strerror(-result));
+		nanosleep(&pause, NULL);
 	}
-	if (have_timer)
-		timer_delete(timer);
+}
+
+/* Under the lock: the next closer that has something to do, or NULL: this thread may end. */
+static struct closer *take_closer(void)
+{
+	struct closer *closer;
+
+	if (pool.idle >= IDLE_MOST && STAILQ_EMPTY(&pool.ready))
+		return NULL;
+	pool.idle++;
+	while ((closer = STAILQ_FIRST(&pool.ready)) == NULL)
+		pthread_cond_wait(&pool.work, &pool.lock);
+	pool.idle--;
+	STAILQ_REMOVE_HEAD(&pool.ready, link);
+	if (!STAILQ_EMPTY(&pool.ready))
+		pthread_cond_signal(&pool.work);
+	return closer;
+}
+
+/* Under the lock. */
+static void give_back(struct closer *closer)
+{
+	closer->first = (closer->first + 1) % ROOM;
+	if (atomic_fetch_sub(&closer->waiting, 1) > 1)
+		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
+	else if (closer->destroyed)
+		free(closer);
+}
+
+static void *serve(void *unused)
+{
+	struct closer *closer;
+
+	(void)unused;
+	pthread_setname_np(pthread_self(), "closer");
+	pthread_mutex_lock(&pool.lock);
+	while ((closer = take_closer()) != NULL) {
+		int fd = closer->fds[closer->first];
+		bool alone = pool.idle == 0;
+
+		pthread_mutex_unlock(&pool.lock);
+		if (alone)
+			start_successor();
+		close(fd);
+		pthread_mutex_lock(&pool.lock);
+		give_back(closer);
+	}
+	pthread_mutex_unlock(&pool.lock);
 	return NULL;
 }
 
-int closer_start(void)
+int closer_create(struct closer **out, struct error *error)
 {
-	sigset_t all, before;
-	int ends[2], result;
+	struct closer *closer = calloc(1, sizeof(*closer));
+	int result = 0;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	/* Whoever gives is never to wait; whoever takes may. */
-	if (fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0) {
-		result = -errno;
-	} else {
-		queue_end = ends[0];
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		result = -pthread_create(&thread, NULL, close_all, NULL);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
+	if (closer == NULL)
+		return error_set(error, ENOMEM, "out of memory");
+	pthread_mutex_lock(&pool.lock);
+	for (; pool.started < IDLE_MOST && result == 0; pool.started += result == 0)
+		result = start_thread();
+	pthread_mutex_unlock(&pool.lock);
 	if (result < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return result;
+		free(closer);
+		return error_set(error, -result,
+				 "cannot start a thread that closes descriptors: %s",
+				 strerror(-result));
 	}
-	atomic_store(&queue, ends[1]);
+	*out = closer;
 	return 0;
 }
 
-void closer_stop(void)
+void closer_destroy(struct closer *closer)
 {
-	int given = atomic_exchange(&queue, -1);
-
-	if (given < 0)
-		return;
-	close(given);
-	pthread_join(thread, NULL);
-	close(queue_end);
+	pthread_mutex_lock(&pool.lock);
+	closer->destroyed = true;
+	if (atomic_load(&closer->waiting) == 0)
+		free(closer);
+	pthread_mutex_unlock(&pool.lock);
 }
 
-void closer_take(int fd)
+/* False: there is no room. */
+static bool enqueue(struct closer *closer, int fd)
 {
-	int given = atomic_load(&queue);
+	unsigned waiting;
 
-	if (given < 0) {
-		close(fd);
-		return;
+	pthread_mutex_lock(&pool.lock);
+	waiting = atomic_load(&closer->waiting);
+	if (waiting < ROOM) {
+		closer->fds[(closer->first + waiting) % ROOM] = fd;
+		atomic_store(&closer->waiting, waiting + 1);
 	}
-	if (write(given, &fd, sizeof(fd)) != sizeof(fd))
-		log_error("closer: descriptor %d stays open: %s", fd, strerror(errno));
+	if (waiting == 0) {
+		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
+		pthread_cond_signal(&pool.work);
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return waiting < ROOM;
+}
+
+void closer_close(struct closer *closer, int fd)
+{
+	static struct log_limit log_limit;
+
+	if (!enqueue(closer, fd))
+		log_limited(&log_limit, LOG_LEVEL_ERROR,
+			    "%d descriptors of one client wait to be closed: one more stays open "
+			    "until the daemon ends",
+			    ROOM);
+}
+
+void closer_close_socket(struct closer *closer, int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+	closer_close(closer, fd);
+}
+
+unsigned closer_waiting(const struct closer *closer)
+{
+	return atomic_load_explicit(&closer->waiting, memory_order_acquire);
+}
+
+bool closer_crowded(const struct closer *closer)
+{
+	return closer_waiting(closer) > CLOSER_CROWD;
+}
+
+bool closer_short_of_descriptors(int fd)
+{
+	static _Atomic long most; /* 0: not yet known */
+	struct rlimit limit;
+
+	if (most == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		most = limit.rlim_cur < 1 << 30 ? (long)(limit.rlim_cur - limit.rlim_cur / 4)
+						: 1 << 30;
+	return fd >= most;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "engine/closer.h"
 #include "log/log.h"
 #include "port/buffers.h"
 #include "port/port.h"
@@ -142,6 +141,6 @@ int endpoint_set_interrupt(struct port *port, unsigned ring, int eventfd)
 	kring_set_interrupt(kring, eventfd);
 	pthread_mutex_unlock(&kring->lock);
 	if (before >= 0)
-		closer_take(before);
+		close(before);
 	return 0;
 }

@@ -72,7 +72,8 @@ void endpoint_kick(struct port *port, unsigned ring);
 
 /*
  * Sets the eventfd that interrupts the owner for @ring, -1 for none. Takes the
- * descriptor over and closes the one before. -EINVAL: no such ring (@eventfd is
+ * descriptor over and closes the one before, here and now: it must not be anything
+ * but an eventfd (engine/closer.h). -EINVAL: no such ring (@eventfd is
  * then still the caller's).
  */
 int endpoint_set_interrupt(struct port *port, unsigned ring, int eventfd);

@@ -11,7 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/closer.h"
 #include "engine/worker.h"
 #include "port/port.h"
 #include "ring/interrupt.h"
@@ -153,12 +152,6 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
 		free(engine);
 		return error_set(error, ENOMEM, "out of memory");
 	}
-	result = closer_start();
-	if (result < 0) {
-		free(engine->workers);
-		free(engine);
-		return error_set(error, -result, "cannot start a thread: %s", strerror(-result));
-	}
 	for (; engine->num_workers < wanted; engine->num_workers++) {
 		struct worker *worker = &engine->workers[engine->num_workers];
 
@@ -185,7 +178,6 @@ void engine_destroy(struct engine *engine)
 {
 	for (unsigned i = 0; i < engine->num_workers; i++)
 		worker_stop(&engine->workers[i]);
-	closer_stop();
 	free(engine->workers);
 	free(engine);
 }

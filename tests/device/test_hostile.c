@@ -290,6 +290,7 @@ static void stop(void **state)
 	for (size_t i = 0; i < NUM_BACKGROUND; i++)
 		end_background(&background[i]);
 	sink_end();
+	descriptors_let_go();
 	assert_usage(&ptnetd, &usage, 4096);
 	assert_int_equal(daemon_stop(&ptnetd), 0);
 }
@@ -340,6 +341,7 @@ static const struct {
 	{message_attacks, &num_message_attacks},
 	{register_attacks, &num_register_attacks},
 	{connection_attacks, &num_connection_attacks},
+	{descriptor_attacks, &num_descriptor_attacks},
 };
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
  * on guest RAM only while the client lets us have that RAM; and when the client
  * is gone, so is every descriptor.
  */
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #include "attach/memdev.h"
 #include "attach/netif_device.h"
+#include "engine/closer.h"
 #include "engine/endpoint.h"
 #include "log/log.h"
 #include "port/vale.h"
@@ -42,6 +44,7 @@ static int ram_fd, event_fd, null_fd;
 
 static struct netif_device device;
 static struct memdev memdev;
+static struct closer *closer;
 static struct vfio_user_server server;
 static struct vfio_user_counters counters;
 static struct log_limit log_limit;
@@ -94,6 +97,7 @@ static void make_ports(void)
 	require(vale_port_create(&other, vale, &config, other_region, NULL) == 0);
 	region_put(other_region);
 	endpoint_start(other, &csb);
+	require(closer_create(&closer, NULL) == 0);
 	ram_fd = memfd_create("guest RAM", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	null_fd = memfd_create("no eventfd", MFD_CLOEXEC);
@@ -427,8 +431,11 @@ static bool play(struct input *input)
 /* A leaked descriptor makes the next one's number larger. */
 static int next_fd(void)
 {
-	int fd = dup(event_fd);
+	int fd;
 
+	while (closer_waiting(closer) > 0)
+		sched_yield();
+	fd = dup(event_fd);
 	require(fd >= 0);
 	close(fd);
 	return fd;
@@ -454,9 +461,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (on_memdev)
 		memdev_init(&memdev, region);
 	else
-		require(netif_device_init(&device, port, &counters) == 0);
-	vfio_user_server_init(&server, pair[1], on_memdev ? &memdev.function : &device.function,
-			      "fuzz", &log_limit, &counters);
+		require(netif_device_init(&device, port, &counters, closer) == 0);
+	vfio_user_server_init(&server, pair[1], closer,
+			      on_memdev ? &memdev.function : &device.function, "fuzz", &log_limit,
+			      &counters);
 	if ((choice & 2) == 0)
 		send_message(VFIO_USER_VERSION, 0, &version, sizeof(version), NULL, 0);
 

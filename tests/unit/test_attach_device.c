@@ -87,7 +87,7 @@ static void teardown_port(void)
 
 static void attach(void)
 {
-	assert_int_equal(netif_device_init(&device, port, &counters), 0);
+	assert_int_equal(netif_device_init(&device, port, &counters, test_closer()), 0);
 	client_connect(&client, &device.function);
 	client_negotiate(&client);
 }

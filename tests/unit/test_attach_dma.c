@@ -25,7 +25,7 @@ static int setup(void **state)
 {
 	(void)state;
 	open_fds = count_open_fds();
-	dma_table_init(&table);
+	dma_table_init(&table, test_closer());
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -26,8 +27,8 @@ void client_connect(struct client *client, struct vfio_user_function *function)
 			 0);
 	client->fd = pair[0];
 	client->reply_fd = -1;
-	vfio_user_server_init(&client->server, pair[1], function, "test", &client->log_limit,
-			      &client->counters);
+	vfio_user_server_init(&client->server, pair[1], test_closer(), function, "test",
+			      &client->log_limit, &client->counters);
 }
 
 void client_disconnect(struct client *client)
@@ -275,11 +276,23 @@ uint64_t client_errors(const struct client *client, enum vfio_user_error error)
 	return atomic_load(&client->counters.error[error]);
 }
 
+struct closer *test_closer(void)
+{
+	static struct closer *closer;
+
+	if (closer == NULL)
+		assert_int_equal(closer_create(&closer, NULL), 0);
+	return closer;
+}
+
 unsigned count_open_fds(void)
 {
-	DIR *directory = opendir("/proc/self/fd");
 	unsigned count = 0;
+	DIR *directory;
 
+	while (closer_waiting(test_closer()) > 0)
+		sched_yield();
+	directory = opendir("/proc/self/fd");
 	assert_non_null(directory);
 	while (readdir(directory) != NULL)
 		count++;

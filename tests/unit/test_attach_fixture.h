@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "attach/vfio_user_server.h"
+#include "engine/closer.h"
 
 struct client {
 	int fd; /* the client's end */
@@ -63,7 +64,10 @@ int client_set_irqs(struct client *client, uint32_t index, uint32_t flags, uint3
 
 uint64_t client_errors(const struct client *client, enum vfio_user_error error);
 
-/* Open descriptors of this process. */
+/* One for all tests; made when first asked for, never destroyed. */
+struct closer *test_closer(void);
+
+/* Open descriptors of this process, once test_closer() has nothing left to do. */
 unsigned count_open_fds(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Descriptors whose close() waits: nobody waits for them, and they are closed. */
+/* Descriptors that cannot be closed hold up their sender's, and nobody else's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,130 +7,250 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../blocking_socket.h"
 #include "engine/closer.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE 20 /* seconds until a test that waits fails */
+#define STUCK	 30
 
-/* One end of a connection whose other end reads nothing, and that is to linger for hours. */
-static int lingering_socket(int *peer)
+static struct closer *new_closer(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct linger linger = {.l_onoff = 1, .l_linger = 10000};
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t size = sizeof(address);
-	char data[4096] = {0};
+	struct closer *closer;
+	struct error error;
 
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
-	*peer = accept(listener, NULL, NULL);
-	assert_true(*peer >= 0);
-	close(listener);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
-		continue;
-	assert_int_equal(errno, EAGAIN);
-	return fd;
+	if (closer_create(&closer, &error) < 0)
+		fail_msg("%s", error.text);
+	return closer;
 }
 
-/* A socket with @fd in its queue, where nobody reads. */
-static int wrapped(int fd)
+/* A descriptor to give away; *@reader sees when it is closed. */
+static int watched(int *reader)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0}, byte = 0;
-	struct iovec iov = {&byte, 1};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = control,
-				.msg_controllen = sizeof(control)};
-	struct cmsghdr *message = CMSG_FIRSTHDR(&header);
+	int pipes[2];
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	*reader = pipes[0];
+	return pipes[1];
+}
+
+static bool closed_within(int reader, int milliseconds)
+{
+	struct pollfd end = {.fd = reader};
+
+	return poll(&end, 1, milliseconds) == 1;
+}
+
+static void assert_closed(int reader)
+{
+	assert_true(closed_within(reader, DEADLINE * 1000));
+	close(reader);
+}
+
+static void await_idle(const struct closer *closer)
+{
+	time_t start = time(NULL);
+
+	while (closer_waiting(closer) > 0) {
+		assert_true(time(NULL) - start < DEADLINE);
+		sched_yield();
+	}
+}
+
+/* A closer with a thread in close() that does not return. */
+static void hold_up(struct closer *closer, struct blocking_socket *blocking)
+{
+	if (!blocking_socket_open(blocking))
+		skip();
+	closer_close(closer, blocking->fd);
+}
+
+static void everything_is_closed_in_the_end(void **state)
+{
+	struct closer *closer = new_closer();
+	int readers[500];
+
+	(void)state;
+	for (int i = 0; i < 500; i++)
+		closer_close(closer, watched(&readers[i]));
+	for (int i = 0; i < 500; i++)
+		assert_closed(readers[i]);
+	await_idle(closer);
+	closer_destroy(closer);
+}
+
+static void a_destroyed_closer_still_closes(void **state)
+{
+	int readers[100];
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		struct closer *closer = new_closer();
+
+		for (int i = 0; i < 100; i++)
+			closer_close(closer, watched(&readers[i]));
+		closer_destroy(closer);
+		for (int i = 0; i < 100; i++)
+			assert_closed(readers[i]);
+	}
+}
+
+static void a_client_with_a_blocking_descriptor_holds_up_itself_only(void **state)
+{
+	struct closer *bad[STUCK], *good = new_closer();
+	struct blocking_socket blocking[STUCK];
+	int behind[STUCK];
+
+	(void)state;
+	for (int i = 0; i < STUCK; i++) {
+		int reader;
+
+		bad[i] = new_closer();
+		hold_up(bad[i], &blocking[i]);
+		closer_close(bad[i], watched(&behind[i]));
+		closer_close(good, watched(&reader));
+		assert_closed(reader);
+	}
+	for (int i = 0; i < STUCK; i++) {
+		assert_false(closed_within(behind[i], 0));
+		assert_int_equal(closer_waiting(bad[i]), 2);
+	}
+	/* Their owners go, and the peers read at last, the other way round. */
+	for (int i = 0; i < STUCK; i++)
+		closer_destroy(bad[i]);
+	for (int i = STUCK - 1; i >= 0; i--) {
+		close(blocking[i].peer);
+		assert_closed(behind[i]);
+	}
+	closer_destroy(good);
+}
+
+static void a_crowd_is_noticed_and_goes(void **state)
+{
+	struct closer *closer = new_closer();
+	struct blocking_socket blocking;
+	int reader;
+
+	(void)state;
+	hold_up(closer, &blocking);
+	for (int i = 1; i < CLOSER_CROWD; i++)
+		closer_close(closer, dup(STDIN_FILENO));
+	assert_false(closer_crowded(closer));
+	closer_close(closer, watched(&reader));
+	assert_true(closer_crowded(closer));
+	close(blocking.peer);
+	assert_closed(reader);
+	await_idle(closer);
+	assert_false(closer_crowded(closer));
+	closer_destroy(closer);
+}
+
+/* Beyond what callers may do: nothing is waited for, and nothing overrun. */
+static void a_full_queue_takes_no_more(void **state)
+{
+	struct closer *closer = new_closer();
+	struct blocking_socket blocking;
+	int first_left, reader;
+
+	(void)state;
+	hold_up(closer, &blocking);
+	for (;;) {
+		int fd = watched(&reader);
+		unsigned before = closer_waiting(closer);
+
+		closer_close(closer, fd);
+		if (closer_waiting(closer) == before) {
+			first_left = fd;
+			break;
+		}
+		close(reader);
+	}
+	assert_true(closer_waiting(closer) > 2 * CLOSER_CROWD);
+	close(blocking.peer);
+	await_idle(closer);
+	assert_false(closed_within(reader, 0));
+	close(first_left);
+	assert_closed(reader);
+	closer_destroy(closer);
+}
+
+static void a_client_sees_its_end_before_the_socket_is_closed(void **state)
+{
+	struct closer *closer = new_closer();
+	struct blocking_socket blocking;
+	char byte;
 	int pair[2];
 
+	(void)state;
+	hold_up(closer, &blocking);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	message->cmsg_level = SOL_SOCKET;
-	message->cmsg_type = SCM_RIGHTS;
-	message->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(message), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(pair[0], &header, 0), 1);
-	close(fd);
+	closer_close_socket(closer, pair[1]);
+	assert_int_equal(recv(pair[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(closer_waiting(closer), 2);
+	close(blocking.peer);
+	await_idle(closer);
 	close(pair[0]);
-	return pair[1];
+	closer_destroy(closer);
 }
 
-static double now_s(void)
+static void *close_many(void *argument)
 {
-	struct timespec now;
+	struct closer *closer = argument;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+	for (int i = 0; i < 2000; i++) {
+		while (closer_crowded(closer))
+			sched_yield();
+		closer_close(closer, dup(STDIN_FILENO));
+	}
+	return NULL;
 }
 
-static void nobody_waits_for_what_lingers(void **state)
+static void threads_may_share_a_closer(void **state)
 {
-	int ends[2], peers[20];
-	double started = now_s();
+	struct closer *closers[2] = {new_closer(), new_closer()};
+	pthread_t threads[4];
 
 	(void)state;
-	assert_int_equal(closer_start(), 0);
-	for (unsigned i = 0; i < 20; i++) {
-		int fd = lingering_socket(&peers[i]);
-
-		closer_take(i % 2 == 0 ? fd : wrapped(fd));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, close_many, closers[i % 2]), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++) {
+		await_idle(closers[i]);
+		closer_destroy(closers[i]);
 	}
-	/* What comes after them has its turn. */
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	closer_take(ends[1]);
-	struct pollfd end = {.fd = ends[0], .events = POLLIN};
-	assert_int_equal(poll(&end, 1, DEADLINE_MS), 1);
-	assert_true(end.revents & POLLHUP);
-	close(ends[0]);
-	closer_stop();
-	/* Alone it would have taken hours. */
-	assert_true(now_s() - started < 60);
-	for (unsigned i = 0; i < 20; i++)
-		close(peers[i]);
 }
 
-static void what_was_given_is_closed_when_it_stops(void **state)
+static void high_numbers_mean_that_few_are_left(void **state)
 {
-	int ends[2][100];
+	long most = sysconf(_SC_OPEN_MAX);
 
 	(void)state;
-	assert_int_equal(closer_start(), 0);
-	for (unsigned i = 0; i < 100; i++) {
-		int pair[2];
-
-		assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-		ends[0][i] = pair[0];
-		ends[1][i] = pair[1];
-		closer_take(pair[1]);
-	}
-	closer_stop();
-	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(fcntl(ends[1][i], F_GETFD), -1);
-		closer_take(ends[0][i]); /* no thread: at once */
-		assert_int_equal(fcntl(ends[0][i], F_GETFD), -1);
-	}
-	closer_stop();
+	assert_false(closer_short_of_descriptors(0));
+	assert_false(closer_short_of_descriptors((int)(most / 2)));
+	assert_true(closer_short_of_descriptors((int)(most - 1)));
+	assert_true(closer_short_of_descriptors((int)(most - most / 8)));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_waits_for_what_lingers),
-		cmocka_unit_test(what_was_given_is_closed_when_it_stops),
+		cmocka_unit_test(everything_is_closed_in_the_end),
+		cmocka_unit_test(a_destroyed_closer_still_closes),
+		cmocka_unit_test(a_client_with_a_blocking_descriptor_holds_up_itself_only),
+		cmocka_unit_test(a_crowd_is_noticed_and_goes),
+		cmocka_unit_test(a_full_queue_takes_no_more),
+		cmocka_unit_test(a_client_sees_its_end_before_the_socket_is_closed),
+		cmocka_unit_test(threads_may_share_a_closer),
+		cmocka_unit_test(high_numbers_mean_that_few_are_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

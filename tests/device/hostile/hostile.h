@@ -28,15 +28,18 @@ struct attack {
 
 /* The tables, one per file. */
 extern const struct attack ring_attacks[], memory_attacks[], message_attacks[], register_attacks[],
-	connection_attacks[];
+	connection_attacks[], descriptor_attacks[];
 extern const size_t num_ring_attacks, num_memory_attacks, num_message_attacks, num_register_attacks,
-	num_connection_attacks;
+	num_connection_attacks, num_descriptor_attacks;
 
 /* Set up before an attack; what it leaves attached is killed after it. */
 extern struct daemon ptnetd;
 extern struct endpoint evil;	/* with a driver */
 extern struct guest evil_guest; /* without */
 extern struct port_paths evil_paths;
+
+/* What descriptor_attacks left in the daemon that cannot be closed, can be from now on. */
+void descriptors_let_go(void);
 
 /* Random numbers, from a seed that was printed. */
 uint32_t dice(uint32_t sides);
