@@ -67,7 +67,9 @@ int csb_map(struct csb_map *map, int fd, uint64_t offset, size_t size, int lost_
 	guard = guard_add(map->pages, map->length, map->length, lost_eventfd);
 	if (guard < 0) {
 		munmap(map->pages, map->length);
-		return error_set(error, -guard, "over %d guarded mappings", GUARD_MAX);
+		if (guard == -ENOSPC)
+			return error_set(error, ENOSPC, "over %d guarded mappings", GUARD_MAX);
+		return error_set(error, -guard, "cannot guard it: %s", strerror(-guard));
 	}
 	map->guard = guard;
 	map->array = (char *)map->pages + (offset - start);

@@ -15,6 +15,11 @@
 #define MAX_LENGTH    ((UINT64_C(1) << LENGTH_BITS) - 1)
 #define SLOT_FREE     UINT64_C(0)
 #define SLOT_RESERVED UINT64_C(1) /* no pages: covers nothing */
+/*
+ * So often is a part replaced, then all: each part is one more mapping or two, and when
+ * there are vm.max_map_count of them there can be none.
+ */
+#define PARTS_MOST 64
 
 /*
  * A slot: where the pages are, first page number and number of pages in one word,
@@ -24,6 +29,8 @@
 static struct {
 	_Atomic uint64_t where;
 	_Atomic bool lost;
+	_Atomic uint32_t parts; /* replaced so far */
+	void *_Atomic reserve;	/* as long as the mapping; NULL: has taken its place */
 	int lost_eventfd;
 	size_t granule;
 } slots[GUARD_MAX];
@@ -59,6 +66,33 @@ static int find_slot(uint64_t address, void **pages, size_t *length)
 	return -1;
 }
 
+/*
+ * The kernel may have no memory left that it has not promised to somebody
+ * (vm.overcommit_memory 2), which the other side can bring about. The reserve was promised
+ * to us, and moving it takes no new promise.
+ */
+static bool replace_all(unsigned slot)
+{
+	uint64_t where = atomic_load(&slots[slot].where);
+	void *pages = (void *)(uintptr_t)(where >> LENGTH_BITS << PAGE_SHIFT);
+	size_t length = (where & MAX_LENGTH) << PAGE_SHIFT;
+	void *reserve = atomic_exchange(&slots[slot].reserve, NULL);
+
+	/* Another thread is at it: the access is repeated until that is done. */
+	if (reserve == NULL)
+		return true;
+	return mremap(reserve, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, pages) != MAP_FAILED;
+}
+
+static bool replace(unsigned slot, void *pages, size_t length)
+{
+	if (atomic_fetch_add(&slots[slot].parts, 1) < PARTS_MOST &&
+	    mmap(pages, length, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+		return true;
+	return replace_all(slot);
+}
+
 /* What would have happened without us. */
 static void chain(int signal_number, siginfo_t *info, void *context)
 {
@@ -84,9 +118,7 @@ static void handle_sigbus(int signal_number, siginfo_t *info, void *context)
 
 	if (info->si_code > 0)
 		slot = find_slot((uint64_t)(uintptr_t)info->si_addr, &pages, &length);
-	if (slot < 0 ||
-	    mmap(pages, length, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED) {
+	if (slot < 0 || !replace((unsigned)slot, pages, length)) {
 		chain(signal_number, info, context);
 	} else {
 		atomic_store(&slots[slot].lost, true);
@@ -116,9 +148,15 @@ static void install_handler(void)
 
 int guard_add(void *pages, size_t length, size_t granule, int lost_eventfd)
 {
+	void *reserve;
+
 	if (length >> PAGE_SHIFT > MAX_LENGTH)
 		return -EINVAL;
 	install_handler();
+	reserve = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserve == MAP_FAILED)
+		return -errno;
 	for (unsigned i = 0; i < GUARD_MAX; i++) {
 		uint64_t expected = SLOT_FREE;
 
@@ -127,17 +165,25 @@ int guard_add(void *pages, size_t length, size_t granule, int lost_eventfd)
 		slots[i].lost_eventfd = lost_eventfd;
 		slots[i].granule = granule;
 		atomic_store(&slots[i].lost, false);
+		atomic_store(&slots[i].parts, 0);
+		atomic_store(&slots[i].reserve, reserve);
 		unsigned used = atomic_load(&slots_used);
 		while (used <= i && !atomic_compare_exchange_weak(&slots_used, &used, i + 1))
 			;
 		atomic_store(&slots[i].where, encode(pages, length));
 		return (int)i;
 	}
+	munmap(reserve, length);
 	return -ENOSPC;
 }
 
 void guard_remove(int slot)
 {
+	size_t length = (atomic_load(&slots[slot].where) & MAX_LENGTH) << PAGE_SHIFT;
+	void *reserve = atomic_exchange(&slots[slot].reserve, NULL);
+
+	if (reserve != NULL)
+		munmap(reserve, length);
 	atomic_store(&slots[slot].where, SLOT_FREE);
 }
 

@@ -7,7 +7,9 @@
  * when no page is left for the hole: huge pages, or a kernel that does not overcommit.)
  * The handler here knows all such mappings: it puts fresh zeroed pages in the place of
  * the lost ones, so that the worker goes on, and tells the owner of the mapping through
- * an eventfd. A SIGBUS anywhere else does what it always did.
+ * an eventfd. A SIGBUS anywhere else does what it always did. So that the handler does not
+ * fail for want of memory or mappings either, address space as long as the mapping is set
+ * aside; only a kernel that does not overcommit counts it as memory.
  *
  * The handler may run at any instant in any thread, so mappings are known to it
  * through a table of single words that are written whole. It never meets a
@@ -24,9 +26,10 @@
 
 /*
  * Guards @length bytes at @pages; of lost ones @granule bytes (a multiple of the mapping's
- * page size) are replaced at a time. @lost_eventfd is written then; it must stay open until
- * guard_remove(). A number for the functions below; -ENOSPC: too many mappings; -EINVAL:
- * over a terabyte. Any thread.
+ * page size) are replaced at a time, all when that has been done often or can't be done.
+ * @lost_eventfd is written then; it must stay open until guard_remove(). A number for the functions
+ * below; -ENOSPC: too many mappings; -EINVAL: over a terabyte; -ENOMEM: nothing can be set aside.
+ * Any thread.
  */
 int guard_add(void *pages, size_t length, size_t granule, int lost_eventfd);
 

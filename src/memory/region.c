@@ -246,8 +246,11 @@ static int memory_create(struct region *region, bool hugepages, struct error *er
 	}
 	result = file_create(region, 0, geometry->memsize);
 	if (result < 0)
-		return error_set(error, -result, "cannot create a region of %" PRIu64 " MiB: %s",
-				 geometry->memsize >> 20, strerror(-result));
+		return error_set(error, -result, "cannot create a region of %" PRIu64 " MiB: %s%s",
+				 geometry->memsize >> 20, strerror(-result),
+				 result == -ENOMEM ? "; if vm.overcommit_memory is 2 its size is "
+						     "counted twice"
+						   : "");
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "captured_stderr.h"
@@ -241,6 +242,82 @@ static void lost_pages_are_replaced(void **state)
 	close(lost);
 }
 
+/* A mapping of @pages pages of a file that is then cut to nothing. */
+static char *map_and_cut(size_t pages, int lost, int *guard)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	assert_int_equal(ftruncate(fd, (off_t)(pages * page)), 0);
+	char *memory = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	*guard = guard_add(memory, pages * page, page, lost);
+	assert_true(*guard >= 0);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	close(fd);
+	return memory;
+}
+
+static unsigned count_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned count = 0;
+	int c;
+
+	assert_non_null(maps);
+	while ((c = fgetc(maps)) != EOF)
+		count += c == '\n';
+	fclose(maps);
+	return count;
+}
+
+/* Each is a mapping of its own, of which a process may not have many. */
+static void very_many_lost_pages_are_replaced_at_once(void **state)
+{
+	int guard, lost = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 10000;
+	char *memory = map_and_cut(pages, lost, &guard);
+	unsigned before = count_mappings();
+
+	(void)state;
+	for (size_t i = 0; i < pages; i += 2)
+		*(volatile char *)&memory[i * page] = 1;
+	assert_in_range(count_mappings(), before - 2, before + 300);
+	assert_true(guard_lost(guard));
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)&memory[i * page] = 2;
+	guard_remove(guard);
+	munmap(memory, pages * page);
+	close(lost);
+}
+
+/* As with vm.overcommit_memory 2 when all is promised: the process gets not a page more. */
+static void lost_pages_are_replaced_when_there_is_no_memory(void **state)
+{
+	int guard, lost = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 10;
+	char *memory = map_and_cut(pages, lost, &guard);
+	struct rlimit limit, none = {.rlim_cur = page};
+	eventfd_t count;
+	void *more;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_DATA, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_DATA, &none), 0);
+	more = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)&memory[i * page] = 1;
+	assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
+	assert_ptr_equal(more, MAP_FAILED);
+	assert_true(guard_lost(guard));
+	assert_int_equal(eventfd_read(lost, &count), 0);
+	assert_int_equal(count, 1);
+	guard_remove(guard);
+	munmap(memory, pages * page);
+	close(lost);
+}
+
 /* The seals forbid to shrink the file, not to take its pages. */
 static void a_region_survives_the_loss_of_huge_pages(void **state)
 {
@@ -274,6 +351,8 @@ int main(void)
 		cmocka_unit_test(missing_hugepages_fall_back),
 #ifndef THREAD_SANITIZER
 		cmocka_unit_test(lost_pages_are_replaced),
+		cmocka_unit_test(very_many_lost_pages_are_replaced_at_once),
+		cmocka_unit_test(lost_pages_are_replaced_when_there_is_no_memory),
 		cmocka_unit_test(a_region_survives_the_loss_of_huge_pages),
 #endif
 	};
