@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "memory/region.h"
 
@@ -39,14 +41,37 @@ static inline bool hugepages_set(long count)
 	return fclose(file) == 0 && hugepages_get() == count;
 }
 
+/* The number is the machine's, and tests run side by side: one at a time. */
+static int hugepages_lock_fd = -1;
+
+static inline void hugepages_lock(void)
+{
+	hugepages_lock_fd =
+		open("/tmp/ptnet-test-hugepages.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (hugepages_lock_fd < 0 || flock(hugepages_lock_fd, LOCK_EX) < 0) {
+		print_message("no lock on the number of huge pages: run this as root\n");
+		skip();
+	}
+}
+
+/* To be called when the test has seen what happens without them. */
+static inline void hugepages_unlock(void)
+{
+	close(hugepages_lock_fd);
+	hugepages_lock_fd = -1;
+}
+
 /* Reserves what the region needs. What was reserved before is in *before. */
 static inline struct region *hugepages_region(const struct region_config *config, long *before)
 {
 	struct region *region = NULL;
 	struct error error = {0};
 
+	hugepages_lock();
 	*before = hugepages_get();
 	if (!hugepages_set(*before + 16)) {
+		hugepages_set(*before); /* there may be some more than before */
+		hugepages_unlock();
 		print_message("vm.nr_hugepages cannot be set: run this as root\n");
 		skip();
 	}

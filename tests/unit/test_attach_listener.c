@@ -677,6 +677,7 @@ static void a_region_that_loses_memory_stops_its_ports(void **state)
 	release_stderr(&capture, text, sizeof(text));
 	assert_non_null(strstr(text, "region huge: a VM took memory out of it"));
 	assert_true(region_lost(huge));
+	hugepages_unlock();
 	guest_detach(&guest);
 	engine_remove_port(engine, other);
 	port_destroy(other);

@@ -333,6 +333,7 @@ static void a_region_survives_the_loss_of_huge_pages(void **state)
 	assert_int_equal(base[0], 0);
 	assert_true(region_lost(region));
 	base[region_geometry(region)->memsize - 1] = 1;
+	hugepages_unlock();
 	region_put(region);
 }
 #endif
