@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -216,15 +217,20 @@ int daemon_start(struct daemon *daemon, const char *config)
 
 static int wait_for_end(struct daemon *daemon, int *status)
 {
-	for (unsigned waited = 0; waited < TIMEOUT_S * 1000; waited += 5) {
-		if (waitpid(daemon->pid, status, WNOHANG) == daemon->pid)
-			return 0;
-		sleep_ms(5);
+	struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, daemon->pid, 0), .events = POLLIN};
+	int ready;
+
+	do
+		ready = poll(&end, 1, TIMEOUT_S * 1000);
+	while (ready < 0 && errno == EINTR);
+	if (end.fd >= 0)
+		close(end.fd);
+	if (ready != 1 || end.revents != POLLIN) {
+		fprintf(stderr, "ptnetd does not end when told to\n");
+		kill(daemon->pid, SIGKILL);
 	}
-	fprintf(stderr, "ptnetd does not end when told to\n");
-	kill(daemon->pid, SIGKILL);
 	waitpid(daemon->pid, status, 0);
-	return -1;
+	return ready == 1 && end.revents == POLLIN ? 0 : -1;
 }
 
 /* What is left of sockets in the daemon's directory. */
@@ -448,22 +454,50 @@ int daemon_rings_with_fault(struct daemon *daemon, const char *port, const char 
 	return count;
 }
 
-int64_t daemon_attachment_counter(struct daemon *daemon, const char *port, const char *name)
+/* A member of @attachment or of its errors, as a number; -1: there is none. */
+static int64_t attachment_number(json_t *attachment, const char *port, const char *name)
 {
-	json_t *shown = daemon_request(daemon, "port-show", json_pack("{s:s}", "name", port));
-	json_t *attachment = json_object_get(shown, "attachment");
 	json_t *value = json_object_get(attachment, name);
-	int64_t result = -1;
 
 	if (value == NULL)
 		value = json_object_get(json_object_get(attachment, "errors"), name);
 	if (json_is_integer(value))
-		result = json_integer_value(value);
-	else if (json_is_boolean(value))
-		result = json_is_true(value);
-	else
-		fprintf(stderr, "the attachment of %s has no \"%s\"\n", port, name);
+		return json_integer_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value);
+	fprintf(stderr, "the attachment of %s has no \"%s\"\n", port, name);
+	return -1;
+}
+
+int64_t daemon_attachment_counter(struct daemon *daemon, const char *port, const char *name)
+{
+	json_t *shown = daemon_request(daemon, "port-show", json_pack("{s:s}", "name", port));
+	int64_t result = attachment_number(json_object_get(shown, "attachment"), port, name);
+
 	json_decref(shown);
+	return result;
+}
+
+static bool lists_port(json_t *region, const char *port)
+{
+	json_t *ports = json_object_get(region, "ports"), *listed;
+	size_t i;
+
+	json_array_foreach(ports, i,
+			   listed) if (json_is_string(listed) &&
+				       strcmp(json_string_value(listed), port) == 0) return true;
+	return false;
+}
+
+int64_t daemon_memory_counter(struct daemon *daemon, const char *port, const char *name)
+{
+	json_t *regions = daemon_request(daemon, "region-list", NULL), *region;
+	int64_t result = -1;
+	size_t i;
+
+	json_array_foreach(regions, i, region) if (lists_port(region, port)) result =
+		attachment_number(region, port, name);
+	json_decref(regions);
 	return result;
 }
 
@@ -595,4 +629,39 @@ int daemon_wait_quiet(const struct daemon *daemon)
 	}
 	fprintf(stderr, "ptnetd does not come to rest\n");
 	return -1;
+}
+
+/* The daemon removes a port after it has met every worker, between two rounds of its loop. */
+static int meet_workers(struct daemon *daemon)
+{
+	json_t *added =
+		daemon_request(daemon, "port-add", json_pack("{s:s}", "name", "vale9:meet"));
+	json_t *removed =
+		daemon_request(daemon, "port-del", json_pack("{s:s}", "name", "vale9:meet"));
+	int result = added != NULL && removed != NULL ? 0 : -1;
+
+	json_decref(added);
+	json_decref(removed);
+	return result;
+}
+
+int daemon_wait_turn(struct daemon *daemon)
+{
+	/* A worker that is met in the middle of a round may have looked into its inbox before. */
+	return meet_workers(daemon) == 0 ? meet_workers(daemon) : -1;
+}
+
+int daemon_freeze(const struct daemon *daemon)
+{
+	siginfo_t info = {0};
+
+	kill(daemon->pid, SIGSTOP);
+	while (waitid(P_PID, (id_t)daemon->pid, &info, WSTOPPED) < 0 && errno == EINTR)
+		;
+	return info.si_code == CLD_STOPPED ? 0 : -1;
+}
+
+void daemon_thaw(const struct daemon *daemon)
+{
+	kill(daemon->pid, SIGCONT);
 }

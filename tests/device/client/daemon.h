@@ -63,6 +63,8 @@ int64_t daemon_port_counter(struct daemon *daemon, const char *port, const char 
 int daemon_rings_with_fault(struct daemon *daemon, const char *port, const char *fault);
 /* A number of the port's attachment: "connections", or an error by its name. -1: none. */
 int64_t daemon_attachment_counter(struct daemon *daemon, const char *port, const char *name);
+/* The same of the socket of the region that the port lies in; "connections" are those of now. */
+int64_t daemon_memory_counter(struct daemon *daemon, const char *port, const char *name);
 
 /* From /proc. */
 unsigned daemon_num_fds(const struct daemon *daemon);
@@ -82,5 +84,17 @@ unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threa
 			unsigned capacity);
 /* Waits until no thread of the daemon has been woken for 200 ms. 0, or -1 after 20 s. */
 int daemon_wait_quiet(const struct daemon *daemon);
+/*
+ * Waits until every ring that had been kicked has had a turn, however busy the workers are with
+ * others. 0 or -1.
+ */
+int daemon_wait_turn(struct daemon *daemon);
+
+/*
+ * Stops all its threads where they are; returns when they stand. 0 or -1. daemon_thaw() lets
+ * them go on; a sleep of theirs is over then.
+ */
+int daemon_freeze(const struct daemon *daemon);
+void daemon_thaw(const struct daemon *daemon);
 
 #endif
