@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define MAX_THREADS 64
+
 static CMFixtureFunction start_tests;
 static bool started;
 
@@ -81,20 +83,39 @@ void power_on(struct guest *guest, struct daemon *daemon, const char *port, enum
 		fail_msg("guest on %s: %s", port, guest->error_text);
 }
 
+static unsigned count_threads(const struct daemon *daemon)
+{
+	struct daemon_thread threads[MAX_THREADS];
+
+	return daemon_threads(daemon, threads, MAX_THREADS);
+}
+
 void record_usage(struct daemon *daemon, struct daemon_usage *usage)
 {
 	/* Its answer says that it has accepted our connection. */
 	json_decref(daemon_request(daemon, "version", NULL));
 	usage->fds = daemon_num_fds(daemon);
+	usage->threads = count_threads(daemon);
 	usage->rss_anon_kb = daemon_memory_kb(daemon, "RssAnon");
+	usage->rss_shmem_kb = daemon_memory_kb(daemon, "RssShmem");
 	assert_true(usage->fds > 3);
+	assert_true(usage->threads >= 2);
 	assert_true(usage->rss_anon_kb > 0);
+}
+
+static void assert_kb(const struct daemon *daemon, const char *kind, uint64_t before_kb,
+		      uint64_t now_kb, uint64_t slack_kb)
+{
+	print_message("ptnetd: %s memory %llu kB, was %llu kB\n", kind, (unsigned long long)now_kb,
+		      (unsigned long long)before_kb);
+	if (!daemon_is_sanitized(daemon) && now_kb > before_kb + slack_kb)
+		fail_msg("ptnetd's %s memory grew from %llu to %llu kB", kind,
+			 (unsigned long long)before_kb, (unsigned long long)now_kb);
 }
 
 void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint64_t slack_kb)
 {
 	uint64_t deadline_ns = monotonic_ns() + 20000000000u;
-	uint64_t now_kb;
 
 	while (daemon_num_fds(daemon) != before->fds) {
 		if (monotonic_ns() > deadline_ns) {
@@ -104,13 +125,17 @@ void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint
 		}
 		look_again_later();
 	}
-	now_kb = daemon_memory_kb(daemon, "RssAnon");
-	print_message("ptnetd: %u descriptors as before, memory %llu kB, was %llu kB\n",
-		      before->fds, (unsigned long long)now_kb,
-		      (unsigned long long)before->rss_anon_kb);
-	if (daemon_is_sanitized(daemon))
-		return;
-	if (now_kb > before->rss_anon_kb + slack_kb)
-		fail_msg("ptnetd's memory grew from %llu to %llu kB",
-			 (unsigned long long)before->rss_anon_kb, (unsigned long long)now_kb);
+	assert_int_equal(count_threads(daemon), before->threads);
+	print_message("ptnetd: %u descriptors and %u threads, as before\n", before->fds,
+		      before->threads);
+	assert_kb(daemon, "own", before->rss_anon_kb, daemon_memory_kb(daemon, "RssAnon"),
+		  slack_kb);
+}
+
+void assert_usage_with_shared(struct daemon *daemon, const struct daemon_usage *before,
+			      uint64_t slack_kb)
+{
+	assert_usage(daemon, before, slack_kb);
+	assert_kb(daemon, "shared", before->rss_shmem_kb, daemon_memory_kb(daemon, "RssShmem"),
+		  slack_kb);
 }

@@ -29,18 +29,26 @@ void attach(struct endpoint *endpoint, struct daemon *daemon, const char *port, 
 /* Opens a guest without a driver, or fails the test. */
 void power_on(struct guest *guest, struct daemon *daemon, const char *port, enum guest_ram ram);
 
-/* What the daemon holds when nobody is attached. */
+/* What the daemon holds. */
 struct daemon_usage {
 	unsigned fds;
+	unsigned threads;
 	uint64_t rss_anon_kb;
+	uint64_t rss_shmem_kb; /* of regions, and of guest RAM */
 };
 void record_usage(struct daemon *daemon, struct daemon_usage *usage);
 /*
  * Fails unless the daemon comes back to the descriptors it had (it may need a
- * moment to notice that its clients are gone), and its memory has not grown by
- * more than @slack_kb. Memory is not judged under a sanitizer.
+ * moment to notice that its clients are gone), has as many threads, and its own memory has
+ * not grown by more than @slack_kb. Memory is not judged under a sanitizer.
  */
 void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint64_t slack_kb);
+/*
+ * The same, and holds shared memory to it: for when all of a region that will be touched has been
+ * touched before.
+ */
+void assert_usage_with_shared(struct daemon *daemon, const struct daemon_usage *before,
+			      uint64_t slack_kb);
 
 uint64_t monotonic_ns(void);
 

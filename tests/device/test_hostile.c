@@ -240,6 +240,8 @@ static void *hammer_run(void *argument)
 			struct ring *ring = driver_tx(hammer->driver, i);
 			uint32_t count = 1 + turn % 31;
 
+			if (hammer->lawful && count > ring_avail(ring))
+				count = ring_avail(ring);
 			for (uint32_t j = 0; j < count; j++)
 				fill_slot(ring, ring_slot(ring, j), 60);
 			ring->head = ring_ahead(ring, ring->head, count);
@@ -250,9 +252,9 @@ static void *hammer_run(void *argument)
 	return NULL;
 }
 
-void hammer_start(struct hammer *hammer, struct driver *driver)
+void hammer_start(struct hammer *hammer, struct driver *driver, bool lawful)
 {
-	*hammer = (struct hammer){.driver = driver};
+	*hammer = (struct hammer){.driver = driver, .lawful = lawful};
 	assert_int_equal(pthread_create(&hammer->thread, NULL, hammer_run, hammer), 0);
 }
 
@@ -260,6 +262,14 @@ void hammer_stop(struct hammer *hammer)
 {
 	__atomic_store_n(&hammer->stop, true, __ATOMIC_RELAXED);
 	pthread_join(hammer->thread, NULL);
+}
+
+void await_attackers_gone(void)
+{
+	assert_eventually(daemon_attachment_counter(&ptnetd, EVIL_PORT, "connected") == 0 &&
+			  daemon_attachment_counter(&ptnetd, EVIL_PIPE, "connected") == 0 &&
+			  daemon_memory_counter(&ptnetd, EVIL_PORT, "connections") == 0 &&
+			  daemon_memory_counter(&ptnetd, EVIL_PIPE, "connections") <= 1);
 }
 
 /* ---- running ---- */
@@ -295,30 +305,101 @@ static void stop(void **state)
 	assert_int_equal(daemon_stop(&ptnetd), 0);
 }
 
-static int64_t counter_of(const struct attack *attack)
+static bool is_of_port(const char *counter)
 {
-	const char *port = attack->port != NULL ? attack->port : EVIL_PORT;
-	bool of_ring = strncmp(attack->counter, "drop_", 5) == 0 ||
-		       strcmp(attack->counter, "faults") == 0 ||
-		       strcmp(attack->counter, "bad_kicks") == 0;
-	int64_t value = of_ring ? daemon_port_counter(&ptnetd, port, attack->counter)
-				: daemon_attachment_counter(&ptnetd, port, attack->counter);
+	static const char *const names[] = {"faults", "bad_kicks", "interrupts_sent",
+					    "interrupts_failed"};
 
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(counter, names[i]) == 0)
+			return true;
+	return strncmp(counter, "drop_", 5) == 0;
+}
+
+static int64_t counter_of(const char *port, const char *counter)
+{
+	int64_t value;
+
+	if (strcmp(port, EVIL_MEMORY) == 0)
+		value = daemon_memory_counter(&ptnetd, EVIL_PORT, counter);
+	else if (is_of_port(counter))
+		value = daemon_port_counter(&ptnetd, port, counter);
+	else
+		value = daemon_attachment_counter(&ptnetd, port, counter);
 	assert_true(value >= 0);
 	return value;
+}
+
+/* All that counts as wrong, wherever the attacker sits. */
+static int64_t all_faults(void)
+{
+	static const char *const ports[] = {EVIL_PORT, EVIL_PIPE, EVIL_PEER};
+	int64_t sum = counter_of(EVIL_MEMORY, "protocol_errors");
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		sum += counter_of(ports[i], "faults") + counter_of(ports[i], "bad_kicks") +
+		       counter_of(ports[i], "protocol_errors");
+	return sum;
+}
+
+#define MAX_COUNTERS 8
+
+/* The attack's counters by name, in @names, cut out of @text; and their values. */
+static unsigned read_counters(const struct attack *attack, char *text,
+			      const char *names[MAX_COUNTERS], int64_t values[MAX_COUNTERS])
+{
+	const char *port = attack->port != NULL ? attack->port : EVIL_PORT;
+	unsigned count = 0;
+	char *rest = NULL;
+
+	for (char *name = strtok_r(text, " ", &rest); name != NULL;
+	     name = strtok_r(NULL, " ", &rest)) {
+		assert_true(count < MAX_COUNTERS);
+		names[count] = name;
+		values[count++] = counter_of(port, name);
+	}
+	return count;
+}
+
+static void attack_and_leave(const struct attack *attack)
+{
+	dice_state = (uint64_t)seed << 32 | 0x9e3779b9;
+	attack->run();
+	endpoint_kill(&evil);
+	guest_close(&evil_guest);
+}
+
+static void attack_and_count(const struct attack *attack)
+{
+	const char *names[MAX_COUNTERS];
+	int64_t before[MAX_COUNTERS];
+	char *text = strdupa(attack->counters);
+	unsigned count = read_counters(attack, text, names, before);
+	const char *port = attack->port != NULL ? attack->port : EVIL_PORT;
+
+	assert_true(count > 0);
+	attack_and_leave(attack);
+	for (unsigned i = 0; i < count; i++)
+		assert_eventually(counter_of(port, names[i]) > before[i]);
+}
+
+static void attack_without_fault(const struct attack *attack)
+{
+	int64_t before = all_faults();
+
+	attack_and_leave(attack);
+	await_attackers_gone();
+	assert_int_equal(all_faults(), before);
 }
 
 static void run_attack(void **state)
 {
 	const struct attack *attack = *state;
-	int64_t before = attack->counter != NULL ? counter_of(attack) : 0;
 
-	dice_state = (uint64_t)seed << 32 | 0x9e3779b9;
-	attack->run();
-	endpoint_kill(&evil);
-	guest_close(&evil_guest);
-	if (attack->counter != NULL)
-		assert_eventually(counter_of(attack) > before);
+	if (attack->counters != NO_FAULT)
+		attack_and_count(attack);
+	else
+		attack_without_fault(attack);
 	for (size_t i = 0; i < NUM_BACKGROUND; i++)
 		assert_background_goes_on(&background[i]);
 	assert_true(sink.complaint == NULL);

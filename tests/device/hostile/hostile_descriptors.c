@@ -231,9 +231,9 @@ static void let_go(void)
 }
 
 const struct attack descriptor_attacks[] = {
-	{"a descriptor that cannot be closed, as memory", as_memory_of_the_port, NULL, NULL},
+	{"a descriptor that cannot be closed, as memory", as_memory_of_the_port, NO_FAULT, NULL},
 	{"a descriptor that cannot be closed, as memory for the region", as_memory_of_the_region,
-	 NULL, NULL},
+	 NO_FAULT, NULL},
 	{"a descriptor that cannot be closed, as interrupt", as_interrupt, "bad_descriptors", NULL},
 	{"a descriptor that cannot be closed, with a reset", with_a_message_that_takes_none,
 	 "bad_descriptors", NULL},

@@ -556,9 +556,31 @@ static void interrupts_of_the_wrong_kind(void)
 	vu_disconnect(&raw);
 }
 
-/* An eventfd whose counter is full and that blocks: whoever writes to it would hang. */
+static void send_and_be_sent_to(unsigned times)
+{
+	for (unsigned i = 0; i < times; i++) {
+		struct ring *ring = driver_tx(&evil.driver, i % EVIL_RINGS);
+
+		fill_slot(ring, ring_slot(ring, 0), 60);
+		ring_publish(ring, 1);
+		sink_sends(evil.driver.mac);
+	}
+}
+
+static void ask_for_interrupts(void)
+{
+	for (unsigned i = 0; i < 2 * EVIL_RINGS; i++)
+		PTNET_STORE_RELAXED(&evil.driver.rings[i].atok->appl_need_kick, 1);
+}
+
+/*
+ * An eventfd whose counter is full and that blocks: whoever writes to it would hang. The daemon
+ * has the kernel signal it, which neither waits nor fails.
+ */
 static void interrupts_that_block(void)
 {
+	int64_t sent = daemon_port_counter(&ptnetd, EVIL_PORT, "interrupts_sent");
+	int64_t failed = daemon_port_counter(&ptnetd, EVIL_PORT, "interrupts_failed");
 	const uint64_t full = UINT64_MAX - 1;
 
 	attach(&evil, &ptnetd, EVIL_PORT, MANNER_OURS);
@@ -574,15 +596,22 @@ static void interrupts_that_block(void)
 		assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
 		close(fd);
 	}
-	for (unsigned i = 0; i < 2 * EVIL_RINGS; i++)
-		PTNET_STORE_RELAXED(&evil.driver.rings[i].atok->appl_need_kick, 1);
-	for (unsigned i = 0; i < 100; i++) {
-		struct ring *ring = driver_tx(&evil.driver, i % EVIL_RINGS);
+	ask_for_interrupts();
+	send_and_be_sent_to(100);
+	assert_eventually(daemon_port_counter(&ptnetd, EVIL_PORT, "interrupts_sent") >= sent + 100);
+	assert_int_equal(daemon_port_counter(&ptnetd, EVIL_PORT, "interrupts_failed"), failed);
+	guest_read(&evil.guest, PTNET_IO_PTFEAT);
+	assert_guest(&evil.guest);
+	endpoint_kill(&evil);
+}
 
-		fill_slot(ring, ring_slot(ring, 0), 60);
-		ring_publish(ring, 1);
-		sink_sends(evil.driver.mac);
-	}
+/* Wants to be interrupted, but has taken its vectors away. */
+static void interrupts_without_vectors(void)
+{
+	attach(&evil, &ptnetd, EVIL_PORT, MANNER_OURS);
+	guest_msix_disable(&evil.guest);
+	ask_for_interrupts();
+	send_and_be_sent_to(100);
 	guest_read(&evil.guest, PTNET_IO_PTFEAT);
 	assert_guest(&evil.guest);
 	endpoint_kill(&evil);
@@ -652,7 +681,7 @@ const struct attack message_attacks[] = {
 	 NULL},
 	{"messages of sizes that none has", sizes_no_message_has, "bad_header", NULL},
 	{"messages of types that no request has", types_no_request_has, "bad_header", NULL},
-	{"a message byte by byte", byte_by_byte, NULL, NULL},
+	{"a message byte by byte", byte_by_byte, NO_FAULT, NULL},
 	{"random bytes", random_bytes, "protocol_errors", NULL},
 	{"random payloads", random_payloads, "protocol_errors", NULL},
 	{"unknown commands", unknown_commands, "unknown_command", NULL},
@@ -671,10 +700,12 @@ const struct attack message_attacks[] = {
 	{"missing descriptors", missing_descriptors, "bad_descriptors", NULL},
 	{"far too many descriptors", far_too_many_descriptors, "bad_descriptors", NULL},
 	{"interrupts of the wrong kind", interrupts_of_the_wrong_kind, "bad_descriptors", NULL},
-	{"interrupts that block", interrupts_that_block, NULL, NULL},
+	{"interrupts that block", interrupts_that_block, NO_FAULT, NULL},
+	{"interrupts without vectors", interrupts_without_vectors, "interrupts_failed", NULL},
 	{"a client that stops reading", stops_reading, "replies_not_read", NULL},
-	{"a client that stops reading descriptors", stops_reading_descriptors, NULL, NULL},
+	{"a client that stops reading descriptors", stops_reading_descriptors, "replies_not_read",
+	 EVIL_MEMORY},
 	{"a client that just sits there", sits_there, "truncated_message", NULL},
-	{"a flood of kicks", floods_with_kicks, NULL, NULL},
+	{"a flood of kicks", floods_with_kicks, NO_FAULT, NULL},
 };
 const size_t num_message_attacks = sizeof(message_attacks) / sizeof(message_attacks[0]);

@@ -68,7 +68,7 @@ static void any_order(enum manner manner)
 
 	attach(&evil, &ptnetd, EVIL_PORT, manner);
 	aim_buffers(&evil.driver);
-	hammer_start(&hammer, &evil.driver);
+	hammer_start(&hammer, &evil.driver, false);
 	for (unsigned i = 0; i < 4000; i++) {
 		any_access(&evil.guest.netif);
 		if (i % 32 == 0)
@@ -96,7 +96,7 @@ static void registers_twice(void)
 
 	attach(&evil, &ptnetd, EVIL_PORT, MANNER_LINUX);
 	aim_buffers(&evil.driver);
-	hammer_start(&hammer, &evil.driver);
+	hammer_start(&hammer, &evil.driver, false);
 	for (unsigned round = 0; round < 20; round++) {
 		for (uint32_t offset = 0; offset < PTNET_IO_BAR_SIZE; offset += 4) {
 			guest_write(&evil.guest, offset, interesting[round % 6]);
@@ -121,7 +121,7 @@ static void stopped_and_started(enum manner manner)
 
 	attach(&evil, &ptnetd, EVIL_PORT, manner);
 	aim_buffers(&evil.driver);
-	hammer_start(&hammer, &evil.driver);
+	hammer_start(&hammer, &evil.driver, false);
 	for (unsigned i = 0; i < 300; i++) {
 		guest_write(&evil.guest, PTNET_IO_PTCTL, PTNET_PTCTL_DELETE);
 		guest_write(&evil.guest, PTNET_IO_PTCTL, PTNET_PTCTL_CREATE);
@@ -184,11 +184,12 @@ static void kicks_for_no_ring(void)
 }
 
 const struct attack register_attacks[] = {
-	{"registers in any order", registers_in_any_order, NULL, NULL},
-	{"registers twice", registers_twice, NULL, NULL},
-	{"rings stopped and started again and again", stopped_and_started_again_and_again, NULL,
-	 NULL},
-	{"reset again and again", reset_again_and_again, NULL, NULL},
+	{"registers in any order", registers_in_any_order,
+	 "bad_csb_address bad_region_access bad_kicks", NULL},
+	{"registers twice", registers_twice, "bad_csb_address bad_kicks", NULL},
+	{"rings stopped and started again and again", stopped_and_started_again_and_again,
+	 "bad_csb_address", NULL},
+	{"reset again and again", reset_again_and_again, NO_FAULT, NULL},
 	{"kicks for rings that do not exist", kicks_for_no_ring, "bad_kicks", NULL},
 };
 const size_t num_register_attacks = sizeof(register_attacks) / sizeof(register_attacks[0]);

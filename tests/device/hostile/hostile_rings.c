@@ -388,7 +388,7 @@ static void slots_that_change(void)
 
 	attach(&evil, &ptnetd, EVIL_PORT, MANNER_OURS);
 	aim_buffers(&evil.driver);
-	hammer_start(&hammer, &evil.driver);
+	hammer_start(&hammer, &evil.driver, false);
 	flipper_start(&flipper, &evil.driver, flip_slots);
 	for (unsigned i = 0; i < 300; i++) {
 		sink_sends(evil.driver.mac);
@@ -502,8 +502,8 @@ const struct attack ring_attacks[] = {
 	{"pipe: TX head goes back", tx_head_goes_back, "faults", EVIL_PIPE},
 	{"pipe: TX cur before head", tx_cur_before_head, "faults", EVIL_PIPE},
 	{"pipe: positions out of range", pipe_positions_out_of_range, "faults", EVIL_PIPE},
-	{"pipe: slots of junk", pipe_slots_of_junk, NULL, NULL},
-	{"overlapping buffers", overlapping_buffers, NULL, NULL},
+	{"pipe: slots of junk", pipe_slots_of_junk, NO_FAULT, NULL},
+	{"overlapping buffers", overlapping_buffers, NO_FAULT, NULL},
 	{"slots that change while they are read", slots_that_change, "drop_bad_slot", NULL},
 	{"positions that change while they are read", positions_that_change, "faults", NULL},
 	{"pipe: positions that change while they are read", pipe_positions_that_change, "faults",
