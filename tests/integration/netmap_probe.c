@@ -155,11 +155,15 @@ static uint64_t ring_send(struct netmap_ring *ring, uint64_t number, uint64_t co
 static int tx(const char *name, uint64_t count, uint16_t length)
 {
 	double deadline = now() + 60;
+	uint32_t *buffers, i, moved = 0;
 	uint64_t sent = 0;
 	struct port port;
 	int events;
 
 	port_must_open(&port, name);
+	buffers = calloc(tx_ring(&port, 0)->num_slots, sizeof(*buffers));
+	for (i = 0; i < tx_ring(&port, 0)->num_slots; i++)
+		buffers[i] = tx_ring(&port, 0)->slot[i].buf_idx;
 	while (sent < count) {
 		events = poll_for(&port, POLLOUT, 30000);
 		if (events != POLLOUT) {
@@ -175,7 +179,10 @@ static int tx(const char *name, uint64_t count, uint16_t length)
 			return 1;
 		}
 	}
-	printf("tx: %ju frames\n", (uintmax_t)sent);
+	for (i = 0; i < tx_ring(&port, 0)->num_slots; i++)
+		moved += buffers[i] != tx_ring(&port, 0)->slot[i].buf_idx;
+	printf("tx: %ju frames, other buffers in %u slots\n", (uintmax_t)sent, moved);
+	free(buffers);
 	port_close(&port);
 	return 0;
 }
@@ -184,9 +191,20 @@ struct received {
 	uint64_t frames, lost, bad, next;
 };
 
-static void ring_receive(struct netmap_ring *ring, struct received *received)
+/* Exchanges the buffers of two slots. */
+static void exchange(struct netmap_ring *ring, uint32_t a, uint32_t b)
 {
-	uint32_t i;
+	uint32_t buffer = ring->slot[a].buf_idx;
+
+	ring->slot[a].buf_idx = ring->slot[b].buf_idx;
+	ring->slot[b].buf_idx = buffer;
+	ring->slot[a].flags |= NS_BUF_CHANGED;
+	ring->slot[b].flags |= NS_BUF_CHANGED;
+}
+
+static void ring_receive(struct netmap_ring *ring, struct received *received, bool exchanges)
+{
+	uint32_t i, last = ring->head;
 
 	for (i = ring->head; i != ring->tail; i = slot_next(ring, i)) {
 		const uint8_t *frame = slot_buf(ring, i);
@@ -201,6 +219,9 @@ static void ring_receive(struct netmap_ring *ring, struct received *received)
 			received->lost += number - received->next;
 		received->next = number + 1;
 		received->frames++;
+		if (exchanges)
+			exchange(ring, last, i);
+		last = i;
 	}
 	ring->head = ring->cur = i;
 }
@@ -210,7 +231,7 @@ static bool rx_wait(struct port *port, const char *how, int epoll, double deadli
 {
 	struct epoll_event event;
 
-	if (strcmp(how, "poll") == 0)
+	if (strcmp(how, "poll") == 0 || strcmp(how, "exchange") == 0)
 		return poll_for(port, POLLIN, 20000) == POLLIN;
 	if (strcmp(how, "epoll") == 0)
 		return epoll_wait(epoll, &event, 1, 20000) == 1 && event.events == EPOLLIN;
@@ -231,7 +252,7 @@ static int rx(const char *name, uint64_t count, const char *how)
 	printf("ready\n");
 	while (received.next < count && rx_wait(&port, how, epoll, deadline))
 		for (i = 0; i < port.reg.nr_rx_rings; i++)
-			ring_receive(rx_ring(&port, i), &received);
+			ring_receive(rx_ring(&port, i), &received, strcmp(how, "exchange") == 0);
 	printf("rx: %ju frames, %ju lost, %ju bad\n", (uintmax_t)received.frames,
 	       (uintmax_t)received.lost, (uintmax_t)received.bad);
 	port_close(&port);
@@ -376,7 +397,7 @@ static int usage(void)
 	fprintf(stderr, "usage: netmap-probe hold IF\n"
 			"       netmap-probe wait IF poll|epoll\n"
 			"       netmap-probe tx IF COUNT LENGTH\n"
-			"       netmap-probe rx IF COUNT poll|epoll|loop\n"
+			"       netmap-probe rx IF COUNT poll|epoll|loop|exchange\n"
 			"       netmap-probe churn IF ROUNDS\n"
 			"       netmap-probe scribble IF positions|slots|region ROUNDS\n");
 	return 2;

@@ -265,8 +265,8 @@ def test_mtu(subject, peer, flood):
         peer.check(f"ip link set {peer_name} mtu {mtu}")
         sent, received, output = ping(subject.guest, PEER_ADDRESS, 3, f"-i 0.01 -M do -s {mtu - 28}")
         assert (sent, received) == (3, 3), output
-        too_long = subject.run(f"/bin/ping -n -q -c 1 -W 1 -M do -s {mtu - 27} {PEER_ADDRESS} 2>&1").output
-        assert f"message too long, mtu={mtu}" in too_long
+        too_long = subject.run(f"/bin/ping -n -c 1 -W 1 -M do -s {mtu - 27} {PEER_ADDRESS} 2>&1").output
+        assert re.search(f"[Mm]essage too long, mtu[:=] ?{mtu}", too_long), too_long
 
 
 def test_program_killed(subject):
@@ -284,30 +284,37 @@ def test_program_killed(subject):
             assert program.wait().status == 128 + 9
 
 
-def test_suspend_and_resume(subject):
-    """Suspend to RAM, which resets the device. The stack with ring 0 and a program with ring 1 go on."""
+def test_suspend_and_resume_then_reboot(subject, peer):
+    """Suspend to RAM, which resets the device: the stack with ring 0 and a program with ring 1 go on.
+
+    Then the machine starts over in mid-transfer, and nobody tells the driver; its peer only notices silence.
+    """
+    guest = subject.guest
     if "deep" not in subject.check("cat /sys/power/mem_sleep"):
         pytest.skip("this kernel cannot suspend to RAM")
-    program = netmap_program(
-        subject.guest, f"ptnet-gen tx netmap:{subject.name}-1 --rate 1000 --dst-mac 02:00:00:00:00:99"
-    )
+    program = netmap_program(guest, f"ptnet-gen tx netmap:{subject.name}-1 --rate 1000 --dst-mac 02:00:00:00:00:99")
     subject.wait_for_ring_1()
-    job = subject.guest.spawn("echo mem >/sys/power/state")
-    subject.guest.wait_event("SUSPEND")
+    job = guest.spawn("echo mem >/sys/power/state")
+    guest.wait_event("SUSPEND")
     assert not subject.running()
-    subject.guest.qmp("system_wakeup")
+    guest.qmp("system_wakeup")
     job.check()
     subject.check_ping()
     assert not program.done()
+
+    flood = peer.spawn(f"while :; do /bin/ping -f -q -w 60 {subject.address} >/dev/null 2>&1; usleep 20000; done")
+    wait_for_traffic(subject)
     subject.wait_for_ring_1()
-    # A machine that QEMU has woken can neither suspend again nor power off (11.1): start it over, and let
-    # nobody tell the driver.
-    subject.guest.qmp("set-action", reboot="reset")
-    subject.guest.qmp("system_reset")
-    subject.guest.wait_restarted()
+    # A machine that QEMU has woken can neither suspend again nor power off (11.1): starting over mends that, too.
+    guest.qmp("set-action", reboot="reset")
+    guest.qmp("system_reset")
+    guest.wait_restarted()
     assert not subject.running()
     subject.restore()
-    subject.guest.qmp("set-action", reboot="shutdown")
+    wait_for_traffic(subject)
+    flood.kill()
+    flood.wait()
+    guest.qmp("set-action", reboot="shutdown")
 
 
 def peer_sends(subject, count):
@@ -341,23 +348,6 @@ def test_driver_without_the_extension(subject):
     subject.check("rmmod ptnet && modprobe ptnet")
     subject.restore()
     assert subject.daemon.ctl("port", "show", subject.port)["attachment"]["extension"]
-
-
-def test_reboot_without_shutdown(subject, peer):
-    """The kernel starts over in mid-transfer, and nobody told the driver; its peer only notices silence."""
-    guest = subject.guest
-    guest.qmp("set-action", reboot="reset")
-    job = peer.spawn(f"while :; do /bin/ping -f -q -w 60 {subject.address} >/dev/null 2>&1; usleep 20000; done")
-    netmap_program(guest, f"ptnet-gen tx netmap:{subject.name}-1 --dst-mac 02:00:00:00:00:99")
-    subject.wait_for_ring_1()
-    guest.spawn("echo b >/proc/sysrq-trigger")
-    guest.wait_restarted()
-    assert not subject.running()
-    subject.restore()
-    wait_for_traffic(subject)
-    job.kill()
-    job.wait()
-    guest.qmp("set-action", reboot="shutdown")
 
 
 def test_daemon_ends_under_running_guests(make_ptnet_image):
