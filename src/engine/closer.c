@@ -37,7 +37,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	STAILQ_HEAD(, closer) ready;
-	unsigned idle;	  /* threads */
+	unsigned idle;		  /* threads */
+	_Atomic unsigned waiting; /* descriptors of all closers */
 	unsigned started; /* of the first ones; as many are there when nothing is to be done */
 } pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -103,6 +104,7 @@ static struct closer *take_closer(void)
 static void give_back(struct closer *closer)
 {
 	closer->first = (closer->first + 1) % ROOM;
+	atomic_fetch_sub(&pool.waiting, 1);
 	if (atomic_fetch_sub(&closer->waiting, 1) > 1)
 		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
 	else if (closer->destroyed)
@@ -171,6 +173,7 @@ static bool enqueue(struct closer *closer, int fd)
 	if (waiting < ROOM) {
 		closer->fds[(closer->first + waiting) % ROOM] = fd;
 		atomic_store(&closer->waiting, waiting + 1);
+		atomic_fetch_add(&pool.waiting, 1);
 	}
 	if (waiting == 0) {
 		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
@@ -200,6 +203,11 @@ void closer_close_socket(struct closer *closer, int fd)
 unsigned closer_waiting(const struct closer *closer)
 {
 	return atomic_load_explicit(&closer->waiting, memory_order_acquire);
+}
+
+unsigned closers_waiting(void)
+{
+	return atomic_load_explicit(&pool.waiting, memory_order_acquire);
 }
 
 bool closer_crowded(const struct closer *closer)

@@ -45,6 +45,9 @@ void closer_close_socket(struct closer *closer, int fd);
 /* How many wait, the one that is being closed included. Any thread. */
 unsigned closer_waiting(const struct closer *closer);
 
+/* The same, of all closers there are and were. */
+unsigned closers_waiting(void);
+
 /* Over CLOSER_CROWD descriptors wait: most likely one does not come to an end. Any thread. */
 bool closer_crowded(const struct closer *closer);
 

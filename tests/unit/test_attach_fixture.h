@@ -67,7 +67,7 @@ uint64_t client_errors(const struct client *client, enum vfio_user_error error);
 /* One for all tests; made when first asked for, never destroyed. */
 struct closer *test_closer(void);
 
-/* Open descriptors of this process, once test_closer() has nothing left to do. */
+/* Open descriptors of this process, once closers have nothing left to do. */
 unsigned count_open_fds(void);
 
 #endif

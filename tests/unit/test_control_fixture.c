@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <dirent.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "engine/closer.h"
 #include "engine/engine.h"
 #include "log/log.h"
 #include "test_control_fixture.h"
@@ -123,9 +125,12 @@ bool control_file_exists(const struct control_fixture *fixture, const char *name
 
 unsigned control_count_fds(void)
 {
-	DIR *directory = opendir("/proc/self/fd");
 	unsigned count = 0;
+	DIR *directory;
 
+	while (closers_waiting() > 0)
+		sched_yield();
+	directory = opendir("/proc/self/fd");
 	assert_non_null(directory);
 	while (readdir(directory) != NULL)
 		count++;

@@ -42,7 +42,7 @@ json_t *control_ask(struct control_fixture *fixture, const char *request);
 /* Is there a file of this name in the fixture's directory? */
 bool control_file_exists(const struct control_fixture *fixture, const char *name);
 
-/* How many descriptors this process has open. */
+/* How many descriptors this process has open, once closers have nothing left to do. */
 unsigned control_count_fds(void);
 
 #endif
