@@ -17,7 +17,7 @@
 #define PIPES	     40
 #define ENDPOINTS    (SWITCH_PORTS + 2 * PIPES)
 #define BURST	     400 /* packets, from each to its neighbour */
-#define IDLE_SECONDS 10
+#define IDLE_SECONDS (test_scale() == 1 ? 10u : 3u)
 #define MAX_THREADS  64
 #define MAX_WORKERS  64
 

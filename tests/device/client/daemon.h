@@ -66,7 +66,7 @@ int64_t daemon_attachment_counter(struct daemon *daemon, const char *port, const
 /* The same of the socket of the region that the port lies in; "connections" are those of now. */
 int64_t daemon_memory_counter(struct daemon *daemon, const char *port, const char *name);
 
-/* From /proc. */
+/* From /proc. Descriptors: without pipes if it was built with a sanitizer, which may open some. */
 unsigned daemon_num_fds(const struct daemon *daemon);
 uint64_t daemon_memory_kb(const struct daemon *daemon, const char *field); /* "VmRSS", "RssAnon" */
 /* Built with a sanitizer: memory grows by its rules, and it may have a thread of its own. */

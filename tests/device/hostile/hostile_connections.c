@@ -115,7 +115,7 @@ static void attach_again_and_again(void (*attach_times)(unsigned from, unsigned 
 
 	attach_times(0, WARM_UP / test_scale());
 	/* All buffers that the daemon reads when somebody sends to the attacker. */
-	for (unsigned i = 0; i < SINK_SLOTS; i++)
+	for (unsigned i = 0; i < SINK_SLOTS / test_scale(); i++)
 		sink_sends(sink_mac());
 	await_attackers_gone();
 	record_usage(&ptnetd, &usage);

@@ -244,6 +244,6 @@ const struct attack descriptor_attacks[] = {
 	 "refused_connections", NULL},
 	{"a descriptor that cannot be closed, and a thousand more",
 	 more_than_anybody_may_have_waiting, "bad_descriptors", NULL},
-	{"descriptors that can be closed at last", let_go, NULL, NULL},
+	{"descriptors that can be closed at last", let_go, NO_FAULT, NULL},
 };
 const size_t num_descriptor_attacks = sizeof(descriptor_attacks) / sizeof(descriptor_attacks[0]);
