@@ -1053,6 +1053,181 @@ static void late_release_on_a_pipe(void **state)
 	}
 }
 
+/* ---- a guest that does not know that its memory was away ---- */
+
+#define AWAY_ROUNDS 20
+
+/* Publishes a frame on @tx while the daemon cannot see it; it kicks in vain. */
+static void publish_away(struct ring *tx, uint8_t mark)
+{
+	put_frame(tx, 0);
+	ring_buf(tx, ring_slot(tx, 0)->buf_idx)[59] = (char)mark;
+	advance(tx);
+	ring_kick(tx, 0);
+}
+
+static void take_frame(struct ring *rx, uint8_t mark)
+{
+	/* There may be interrupts of before. */
+	while (ring_avail(rx) == 0)
+		if (rings_wait(&rx, 1, -1) < 0)
+			fail_msg("frame %u did not arrive: %s", mark, ring_describe(rx));
+	assert_int_equal((uint8_t)ring_buf(rx, ring_slot(rx, 0)->buf_idx)[59], mark);
+	ring_publish(rx, 1);
+}
+
+static void map_again(struct guest *machine, bool bus_master)
+{
+	if (bus_master)
+		guest_enable(machine, &machine->netif, true);
+	else
+		assert_int_equal(guest_dma_map(machine, &machine->netif), 0);
+	assert_guest(machine);
+}
+
+static void unmap(struct guest *machine, bool bus_master)
+{
+	if (bus_master)
+		guest_enable(machine, &machine->netif, false);
+	else
+		assert_int_equal(guest_dma_unmap(machine, &machine->netif), 0);
+	assert_guest(machine);
+}
+
+/*
+ * Packets in both directions, published while the memory of one guest is away: by that guest and
+ * to that guest. All arrive, in order, once it is back; nobody kicks again.
+ */
+static void packets_wait_for_memory(const char *from, const char *to, bool bus_master)
+{
+	/* A switch drops what comes for a port that is not there; a pipe keeps it. */
+	bool pipe = strchr(from, '{') != NULL;
+
+	for (enum manner manner = MANNER_LINUX; manner <= MANNER_FREEBSD; manner++) {
+		attach(&a, &ptnetd, from, manner);
+		attach(&b, &ptnetd, to, MANNER_OURS);
+		for (uint8_t i = 0; i < AWAY_ROUNDS; i++) {
+			struct ring *tx = driver_tx(&a.driver, 0), *rx = driver_rx(&a.driver, 0);
+
+			publish_away(tx, 100);
+			take_frame(driver_rx(&b.driver, 0), 100);
+			unmap(&a.guest, bus_master);
+			publish_away(tx, i);
+			if (pipe)
+				publish_away(driver_tx(&b.driver, 0), i);
+			assert_int_equal(daemon_wait_turn(&ptnetd), 0);
+			assert_int_equal(ring_avail(driver_rx(&b.driver, 0)), 0);
+			publish_away(tx, (uint8_t)(i + 1));
+			map_again(&a.guest, bus_master);
+			take_frame(driver_rx(&b.driver, 0), i);
+			take_frame(driver_rx(&b.driver, 0), (uint8_t)(i + 1));
+			if (pipe)
+				take_frame(rx, i);
+			publish_away(driver_tx(&b.driver, 0), 200);
+			take_frame(rx, 200);
+		}
+		assert_int_equal(daemon_port_counter(&ptnetd, from, "faults"), 0);
+		assert_int_equal(endpoint_detach(&a), 0);
+		assert_int_equal(endpoint_detach(&b), 0);
+	}
+}
+
+static void packets_wait_for_unmapped_memory(void **state)
+{
+	(void)state;
+	packets_wait_for_memory("vale0:a", "vale0:b", false);
+	packets_wait_for_memory("link{1", "link}1", false);
+}
+
+static void packets_wait_for_bus_mastering(void **state)
+{
+	(void)state;
+	packets_wait_for_memory("vale0:a", "vale0:b", true);
+	packets_wait_for_memory("link{1", "link}1", true);
+}
+
+/* ---- slots without a buffer of their own ---- */
+
+/* All rings of a's port: each slot has a buffer, and no other slot the same. */
+static void assert_buffers_sound(void)
+{
+	static uint8_t seen[1 << 20];
+
+	memset(seen, 0, sizeof(seen));
+	for (unsigned i = 0; i < a.driver.tx_rings + a.driver.rx_rings; i++) {
+		const struct ring *ring = &a.driver.rings[i];
+
+		for (uint32_t j = 0; j < ring->num_slots; j++) {
+			uint32_t idx = ring->slots[j].buf_idx;
+
+			if (idx < 2 || idx >= a.driver.buf_total || seen[idx])
+				fail_msg("ring %u, slot %u: buffer %u is %s", i, j, idx,
+					 idx < 2 || idx >= a.driver.buf_total ? "none"
+									      : "in two slots");
+			seen[idx] = 1;
+		}
+	}
+}
+
+/* Indices that are none, and the same one twice, on each ring. */
+static void spoil_buffers(void)
+{
+	static const uint32_t none[] = {0, 1, UINT32_MAX};
+
+	for (unsigned i = 0; i < a.driver.tx_rings + a.driver.rx_rings; i++) {
+		struct netmap_slot *slots = a.driver.rings[i].slots;
+
+		for (unsigned j = 0; j < 3; j++)
+			slots[7 * i + j].buf_idx = none[j];
+		slots[7 * i + 3].buf_idx = a.driver.buf_total;
+		slots[7 * i + 4].buf_idx = slots[7 * i + 5].buf_idx;
+	}
+}
+
+static void create_mends_slots(void **state)
+{
+	(void)state;
+	for (enum manner manner = 0; manner < NUM_MANNERS; manner++) {
+		attach(&a, &ptnetd, "vale0:a", manner);
+		attach(&b, &ptnetd, "vale0:b", MANNER_OURS);
+		assert_buffers_sound();
+		spoil_buffers();
+		assert_int_equal(driver_delete(&a.driver), 0);
+		assert_int_equal(driver_create(&a.driver), 0);
+		assert_buffers_sound();
+		/* And they are of use. */
+		for (uint8_t i = 0; i < SLOTS; i++) {
+			publish_away(driver_tx(&a.driver, 0), i);
+			take_frame(driver_rx(&b.driver, 0), i);
+			publish_away(driver_tx(&b.driver, 0), i);
+			take_frame(driver_rx(&a.driver, 0), i);
+		}
+		assert_int_equal(daemon_port_counter(&ptnetd, "vale0:a", "drop_bad_slot"), 0);
+		assert_int_equal(endpoint_detach(&a), 0);
+		assert_int_equal(endpoint_detach(&b), 0);
+	}
+}
+
+/* Both ends of a pipe hold each other's buffers; no two slots that either owns may share one. */
+static void create_mends_slots_of_a_pipe(void **state)
+{
+	(void)state;
+	for (enum manner manner = 0; manner < NUM_MANNERS; manner++) {
+		attach(&a, &ptnetd, "link{1", manner);
+		attach(&b, &ptnetd, "link}1", MANNER_OURS);
+		for (uint32_t j = 0; j < 5; j++)
+			driver_tx(&a.driver, 0)->slots[j].buf_idx = j < 3 ? j : 7;
+		assert_int_equal(driver_delete(&a.driver), 0);
+		assert_int_equal(driver_create(&a.driver), 0);
+		for (uint8_t i = 0; i < SLOTS; i++) {
+			publish_away(driver_tx(&a.driver, 0), i);
+			take_frame(driver_rx(&b.driver, 0), i);
+		}
+		assert_int_equal(endpoint_detach(&a), 0);
+		assert_int_equal(endpoint_detach(&b), 0);
+	}
+}
+
 #define with_guest(test)    cmocka_unit_test_setup_teardown(test, power_on_a, power_off)
 #define without_guest(test) cmocka_unit_test_teardown(test, power_off)
 
@@ -1084,6 +1259,10 @@ int main(void)
 		with_guest(kicks_of_no_ring_are_counted),
 		without_guest(kicks_come_in_every_form),
 		with_guest(one_machine_at_a_time),
+		without_guest(packets_wait_for_unmapped_memory),
+		without_guest(packets_wait_for_bus_mastering),
+		without_guest(create_mends_slots),
+		without_guest(create_mends_slots_of_a_pipe),
 		without_guest(only_classic_drivers_are_looked_at_again),
 		without_guest(late_store_on_a_switch),
 		without_guest(late_release_on_a_pipe),
