@@ -8,7 +8,8 @@
  *
  * The sender waits for room as netmap programs do, with cur at hwtail, for any
  * room beyond what it knows of; or, with -DSTACK_SENDER, as drivers for a network
- * stack do, with cur at head, until half of the ring is free.
+ * stack do, with cur at head, until ROOM slots are free: half of the ring, unless the
+ * longest packet needs more.
  *
  * -DKEEPS=n: the receiver releases all but the last n packets, until it has all.
  *
@@ -26,6 +27,9 @@
 #endif
 #ifndef KEEPS
 #define KEEPS 0
+#endif
+#ifndef ROOM
+#define ROOM (N / 2)
 #endif
 
 #define PARTIES  3
@@ -58,10 +62,10 @@ byte received;
 
 #ifdef STACK_SENDER
 #define MAY_WAIT_AT_CUR false
-#ifdef SENDER_WAITS_FOR_MORE_THAN_HALF
-#define ENOUGH          (N / 2 + 1)
+#ifdef SENDER_WAITS_FOR_MORE
+#define ENOUGH          (ROOM + 1)
 #else
-#define ENOUGH          (N / 2)
+#define ENOUGH          ROOM
 #endif
 #else
 /* What the receiver keeps does not come back. */
@@ -227,15 +231,15 @@ take:	atomic {
 done:	skip
 }
 
-/* sender_wants_room() */
+/* sender_wants_room(): who waits with cur at head waits for at most ROOM slots */
 #if defined(ROOM_WANTED_ONLY_AT_CUR)
 #define SENDER_WANTS_ROOM (tx_cur == tx_hwtail)
 #elif defined(ROOM_WANTED_ONLY_BELOW_HALF)
-#define SENDER_WANTS_ROOM (DISTANCE(tx_head, tx_hwtail) < N / 2)
+#define SENDER_WANTS_ROOM (DISTANCE(tx_head, tx_hwtail) < ROOM)
 #elif defined(ROOM_NEVER_WANTED)
 #define SENDER_WANTS_ROOM false
 #else
-#define SENDER_WANTS_ROOM (DISTANCE(tx_head, tx_hwtail) < N / 2 || tx_cur == tx_hwtail)
+#define SENDER_WANTS_ROOM (DISTANCE(tx_head, tx_hwtail) < ROOM || tx_cur == tx_hwtail)
 #endif
 
 proctype worker()

@@ -135,6 +135,7 @@ proctype worker()
 	byte hwcur, head, cur, count, seen;
 	byte hwtail = N - 1;
 	bool appl_need_kick;
+	bool expected; /* a look at head found some, so there must be */
 	byte rechecks_left;
 
 	goto idle;
@@ -142,10 +143,13 @@ proctype worker()
 serve:	/* vale_run(): kring_pull() */
 	atomic { load(WORKER, HEAD, head) };
 	atomic {
-		load(WORKER, CUR, cur);
+		load(WORKER, CUR, seen);
 		assert(IN_ORDER(hwcur, head, hwtail));
-		assert(IN_ORDER(head, cur, hwtail));
-		cur = 0;
+		assert(IN_ORDER(head, seen, hwtail));
+		assert(!expected || head != hwcur); /* else it spins */
+		expected = false;
+		cur = seen;
+		seen = 0;
 		if
 		:: head == hwcur -> goto dry
 		:: else
@@ -184,11 +188,17 @@ serve:	/* vale_run(): kring_pull() */
 		fi
 	};
 
-dry:	/* worker_look(), if at all: once stands for any number of times */
+dry:	/* worker_look(), if at all: once stands for any number of times. vale_pending() */
 	if
 	:: atomic { load(WORKER, HEAD, seen);
 			if
-			:: seen != hwcur -> seen = 0; goto serve
+			:: seen != hwcur -> seen = 0; expected = true; goto serve
+			:: else -> seen = 0
+			fi
+		};
+		atomic { load(WORKER, CUR, seen);
+			if
+			:: seen != cur -> seen = 0; goto serve
 			:: else -> seen = 0
 			fi
 		};
@@ -209,22 +219,36 @@ dry:	/* worker_look(), if at all: once stands for any number of times */
 #ifndef IDLE_WITHOUT_BARRIER
 		full_barrier(WORKER);
 #endif
-#ifndef IDLE_WITHOUT_LOOKING_AGAIN
+#ifndef IDLE_WITHOUT_LOOKING_AT_HEAD
 		load(WORKER, HEAD, seen);
 		if
-		:: seen != hwcur ->
-			seen = 0;
-			store(WORKER, KERN_NEED_KICK, 0);
-			queued = true;
-			goto serve
+		:: seen != hwcur -> seen = 0; expected = true; goto work
 		:: else -> seen = 0
-		fi;
-#endif
-#ifdef LEGACY
-		old_stores[GUEST] = buffered[GUEST].count;
-		rechecks_left = 1
+		fi
 #endif
 	};
+#ifndef IDLE_WITHOUT_LOOKING_AT_CUR
+	atomic {
+		load(WORKER, CUR, seen);
+#ifdef IDLE_TAKES_CUR_FOR_NEWS_UNLESS_AT_HEAD
+		if
+		:: seen != head -> seen = 0; goto work
+		:: else -> seen = 0
+		fi
+#else
+		if
+		:: seen != cur -> seen = 0; goto work
+		:: else -> seen = 0
+		fi
+#endif
+	};
+#endif
+#ifdef LEGACY
+	atomic {
+		old_stores[GUEST] = buffered[GUEST].count;
+		rechecks_left = 1
+	};
+#endif
 #ifdef IDLE_AFTER_ENABLING_KICKS
 	queued = false;
 #endif
@@ -240,15 +264,33 @@ end_idle:
 #endif
 			load(WORKER, HEAD, seen);
 			if
-			:: seen == hwcur -> seen = 0; goto idle
-			:: else -> seen = 0; queued = true
+			:: seen != hwcur -> seen = 0; queued = true; expected = true
+			:: else -> seen = 0
 			fi
-		}
+		};
+		if
+		:: queued
+		:: else ->
+			atomic {
+				load(WORKER, CUR, seen);
+				if
+				:: seen == cur -> seen = 0; goto idle
+				:: else -> seen = 0; queued = true
+				fi
+			}
+		fi
 #endif
 	fi;
 	rechecks_left = 0;
 	old_stores[GUEST] = 0;
-	goto serve
+	goto serve;
+
+work:
+	atomic {
+		store(WORKER, KERN_NEED_KICK, 0);
+		queued = true;
+		goto serve
+	}
 }
 
 proctype memory_system()
