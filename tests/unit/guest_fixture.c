@@ -110,10 +110,11 @@ void guest_fill(struct guest *guest, unsigned tx_index, const void *data, size_t
 		size_t chunk = len < fragment ? len : fragment;
 
 		memcpy(guest_buffer(guest, number, slot), from, chunk);
-		slot->len = (uint16_t)chunk;
+		/* Atomic: the daemon may look at any time at who holds which buffer. */
+		PTNET_STORE_RELAXED(&slot->len, (uint16_t)chunk);
 		from += chunk;
 		len -= chunk;
-		slot->flags = len > 0 ? NS_MOREFRAG : 0;
+		PTNET_STORE_RELAXED(&slot->flags, (uint16_t)(len > 0 ? NS_MOREFRAG : 0));
 		ring->head = ring->cur = ring_next(ring->num_slots, ring->head);
 	} while (len > 0);
 }
