@@ -286,8 +286,11 @@ static int signal_of_touching(const char *memory)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-/* Sleeps in poll or epoll, then says what woke it and what the descriptor is worth. */
-static int waiter(const char *name, const char *how)
+/*
+ * Sleeps in poll or epoll, then says what woke it and what the descriptor is worth. The
+ * memory goes a little after the sleepers are woken: @signal is awaited for so long.
+ */
+static int waiter(const char *name, const char *how, int signal)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	int events, txsync, rxsync, epoll = epoll_create1(0);
@@ -310,8 +313,12 @@ static int waiter(const char *name, const char *how)
 	}
 	txsync = ioctl(port.fd, NIOCTXSYNC, NULL) < 0 ? errno : 0;
 	rxsync = ioctl(port.fd, NIOCRXSYNC, NULL) < 0 ? errno : 0;
-	printf("events %#x txsync %d rxsync %d signal %d\n", events, txsync, rxsync,
-	       signal_of_touching(port.memory));
+	int touched = signal_of_touching(port.memory);
+	for (unsigned waited = 0; touched != signal && waited < 10000; waited += 10) {
+		usleep(10000);
+		touched = signal_of_touching(port.memory);
+	}
+	printf("events %#x txsync %d rxsync %d signal %d\n", events, txsync, rxsync, touched);
 	return 0;
 }
 
@@ -395,7 +402,7 @@ static int scribble(const char *name, const char *what, long rounds)
 static int usage(void)
 {
 	fprintf(stderr, "usage: netmap-probe hold IF\n"
-			"       netmap-probe wait IF poll|epoll\n"
+			"       netmap-probe wait IF poll|epoll SIGNAL\n"
 			"       netmap-probe tx IF COUNT LENGTH\n"
 			"       netmap-probe rx IF COUNT poll|epoll|loop|exchange\n"
 			"       netmap-probe churn IF ROUNDS\n"
@@ -410,8 +417,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && strcmp(command, "hold") == 0)
 		hold(name);
-	if (argc == 4 && strcmp(command, "wait") == 0)
-		return waiter(name, argv[3]);
+	if (argc == 5 && strcmp(command, "wait") == 0)
+		return waiter(argv[2], argv[3], atoi(argv[4]));
 	if (argc == 5 && strcmp(command, "tx") == 0)
 		return tx(name, strtoull(argv[3], NULL, 0), (uint16_t)atoi(argv[4]));
 	if (argc == 5 && strcmp(command, "rx") == 0)

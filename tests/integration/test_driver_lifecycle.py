@@ -173,11 +173,18 @@ def test_ethtool(subject):
     def statistics():
         return {name: int(value) for name, value in ethtool("-S")[0].items() if value.isdigit()}
 
-    before = statistics()
-    on_host = counters(subject.daemon, subject.port, "tx")["packets"]
+    def both():
+        """The guest's and the host's, at a moment when nothing is on its way (the stack speaks when it likes)."""
+        while True:
+            first = counters(subject.daemon, subject.port, "tx")["packets"]
+            in_guest = statistics()
+            if counters(subject.daemon, subject.port, "tx")["packets"] == first:
+                return in_guest, first
+
+    before, on_host_before = both()
     subject.check_ping(50)
-    after = statistics()
-    on_host = counters(subject.daemon, subject.port, "tx")["packets"] - on_host
+    after, on_host_after = both()
+    on_host = on_host_after - on_host_before
     assert set(before) == set(after)
     sent = sum(after[f"tx{ring}_packets"] - before[f"tx{ring}_packets"] for ring in range(2))
     received = sum(after[f"rx{ring}_packets"] - before[f"rx{ring}_packets"] for ring in range(2))

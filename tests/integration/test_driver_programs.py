@@ -235,10 +235,10 @@ def test_a_program_that_writes_nonsense_harms_nobody_after_it(network, bob, kind
 def test_sleepers_see_the_device_go(network, alice, what, how):
     memdev, netif = alice.functions("switch")
     function = netif if what == "port" else memdev
-    sleeper = alice.probe("wait", alice.names["switch"], how)
-    alice.check(f"echo {function} >/sys/bus/pci/drivers/ptnet/unbind")
     # POLLERR, EIO from both syncs; and SIGBUS if the memory is not there any more.
     signal = 0 if what == "port" else 7
+    sleeper = alice.probe("wait", alice.names["switch"], how, signal)
+    alice.check(f"echo {function} >/sys/bus/pci/drivers/ptnet/unbind")
     assert f"events 0x8 txsync 5 rxsync 5 signal {signal}" in sleeper.check().replace("0x18", "0x8")
     if what == "memory":
         assert alice.run(f"ip link set {alice.names['switch']} down; ip link set {alice.names['switch']} up").status
@@ -285,7 +285,7 @@ def test_hot_plugged_and_reset(network, alice):
     alice.check(f"echo 1 >/sys/bus/pci/devices/{address}/reset")
     assert ping(guest, "10.0.2.2", 10, "-i 0.002")[1] == 10
     for how in ("poll", "epoll"):
-        sleeper = alice.probe("wait", name, how)
+        sleeper = alice.probe("wait", name, how, 0)
         alice.check(f"echo 1 >/sys/bus/pci/devices/{address}/reset")
         assert not sleeper.done(), sleeper.wait()
         bob.check(f"netmap-probe tx {bob.names['switch']} 1 60")
@@ -295,7 +295,7 @@ def test_hot_plugged_and_reset(network, alice):
 
 def test_suspended_and_resumed_with_programs_asleep(network, alice, bob):
     """A reset of everything, of which programs don't know. The next packet wakes them, however they sleep."""
-    sleepers = [alice.probe("wait", alice.names["switch"], how) for how in ("poll", "epoll")]
+    sleepers = [alice.probe("wait", alice.names["switch"], how, 0) for how in ("poll", "epoll")]
     job = alice.spawn("echo mem >/sys/power/state")
     alice.guest.wait_event("SUSPEND")
     alice.guest.qmp("system_wakeup")
