@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "options.h"
 
+#include "argument.h"
 #include "message.h"
 #include "number.h"
 #include "output.h"
@@ -172,27 +173,6 @@ static void set_defaults(struct gen_options *o)
 	o->interval = -1;
 }
 
-/* A number option; complains and returns -1 if it isn't one in min..max. */
-static int number(const char *name, uint64_t min, uint64_t max, uint64_t *value)
-{
-	if (!parse_count(optarg, min, max, value))
-		return 0;
-	if (max == UINT64_MAX)
-		return complain("%s %s: give a number, %llu or more, such as 1000 or 10M", name,
-				optarg, (unsigned long long)min);
-	return complain("%s %s: give a number from %llu to %llu", name, optarg,
-			(unsigned long long)min, (unsigned long long)max);
-}
-
-static int duration(const char *name, int64_t *ns)
-{
-	if (parse_duration(optarg, ns))
-		return complain(
-			"%s %s: give seconds (2, 0.5) or a time with its unit (300ms, 50us)", name,
-			optarg);
-	return 0;
-}
-
 static int address(const char *name, struct address_range *r,
 		   int (*parse)(struct address_range *, const char *), const char *example)
 {
@@ -231,17 +211,17 @@ static int take_limit(struct gen_options *o, int c)
 {
 	switch (c) {
 	case 'n':
-		return number("--count", 1, UINT64_MAX, &o->count);
+		return argument_count("--count", optarg, 1, UINT64_MAX, &o->count);
 	case 'T':
-		return duration("--time", &o->time);
+		return argument_duration("--time", optarg, &o->time);
 	case OPT_IDLE_TIMEOUT:
-		return duration("--idle-timeout", &o->idle_timeout);
+		return argument_duration("--idle-timeout", optarg, &o->idle_timeout);
 	case OPT_WAIT_FIRST:
-		return duration("--wait-first", &o->wait_first);
+		return argument_duration("--wait-first", optarg, &o->wait_first);
 	case OPT_TIMEOUT:
-		return duration("--timeout", &o->timeout);
+		return argument_duration("--timeout", optarg, &o->timeout);
 	case OPT_INTERVAL:
-		return duration("--interval", &o->interval);
+		return argument_duration("--interval", optarg, &o->interval);
 	default:
 		return 1;
 	}
@@ -251,7 +231,6 @@ static int take_limit(struct gen_options *o, int c)
 static int take_sending(struct gen_options *o, int c)
 {
 	uint64_t n = 0;
-	char *end;
 
 	switch (c) {
 	case 's':
@@ -267,17 +246,14 @@ static int take_sending(struct gen_options *o, int c)
 					optarg);
 		return 0;
 	case 'b':
-		if (number("--burst", 1, 65536, &n))
-			return -1;
-		o->burst = (uint32_t)n;
-		return 0;
+		return argument_count32("--burst", optarg, 1, 65536, &o->burst);
 	case OPT_FLOW:
-		if (number("--flow", 0, UINT16_MAX, &n))
+		if (argument_count("--flow", optarg, 0, UINT16_MAX, &n))
 			return -1;
 		o->flow = (uint16_t)n;
 		return 0;
 	case OPT_SEED:
-		return number("--seed", 0, UINT64_MAX, &o->seed);
+		return argument_count("--seed", optarg, 0, UINT64_MAX, &o->seed);
 	case OPT_PAYLOAD_CHECK:
 		o->payload_check = true;
 		return 0;
@@ -285,15 +261,13 @@ static int take_sending(struct gen_options *o, int c)
 		o->replay = optarg;
 		return 0;
 	case OPT_LOOP:
-		return number("--loop", 0, UINT64_MAX, &o->loops);
+		return argument_count("--loop", optarg, 0, UINT64_MAX, &o->loops);
 	case OPT_TIMING:
 		o->timing = true;
 		return 0;
 	case OPT_SPEED:
-		o->speed = strtod(optarg, &end);
-		if (*end || !(o->speed > 0) || o->speed > 1e6)
-			return complain("--speed %s: give a factor above 0, such as 2 or 0.1",
-					optarg);
+		if (argument_factor("--speed", optarg, &o->speed))
+			return -1;
 		o->timing = true;
 		return 0;
 	default:
@@ -308,17 +282,17 @@ static int take_other(struct gen_options *o, int c)
 
 	switch (c) {
 	case 't':
-		if (number("--threads", 1, GEN_MAX_THREADS, &n))
+		if (argument_count("--threads", optarg, 1, GEN_MAX_THREADS, &n))
 			return -1;
 		o->threads = (unsigned int)n;
 		return 0;
 	case OPT_CPU:
-		if (number("--cpu", 0, 1023, &n))
+		if (argument_count("--cpu", optarg, 0, 1023, &n))
 			return -1;
 		o->first_cpu = (int)n;
 		return 0;
 	case OPT_VNET_HDR:
-		if (number("--vnet-hdr", 0, 12, &n))
+		if (argument_count("--vnet-hdr", optarg, 0, 12, &n))
 			return -1;
 		if (n && n != 10 && n != 12)
 			return complain("--vnet-hdr %s: the length is 0, 10 or 12", optarg);
@@ -372,7 +346,7 @@ static int take_option(struct gen_options *o, int c)
 
 static int take_function_and_port(struct gen_options *o, char **arg, int n)
 {
-	const char *port = o->interface, *prefix;
+	const char *port = o->interface;
 	unsigned int i;
 
 	if (n > 1 && !port) {
@@ -392,10 +366,7 @@ static int take_function_and_port(struct gen_options *o, char **arg, int n)
 	if (i == sizeof(function_names) / sizeof(function_names[0]))
 		return complain("no function '%s': there are tx, rx, ping and pong", arg[0]);
 	o->function = (enum gen_function)i;
-	prefix = !strncmp(port, "netmap:", 7) || !strncmp(port, "vale", 4) ? "" : "netmap:";
-	if ((size_t)snprintf(o->port, sizeof(o->port), "%s%s", prefix, port) >= sizeof(o->port))
-		return complain("the port's name is too long");
-	return 0;
+	return argument_port(port, o->port, sizeof(o->port));
 }
 
 /* Options that don't go together or have no meaning for the function. */
@@ -462,6 +433,7 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 	int c;
 
 	set_defaults(o);
+	message_program("ptnet-gen");
 	argv[0] = (char *)"ptnet-gen"; /* for getopt's messages */
 	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:j::qhV", long_options, NULL)) != -1) {
 		if (c == 'h') {

@@ -3,6 +3,7 @@
 
 #include "message.h"
 #include "number.h"
+#include "open.h"
 #include "ownmac.h"
 
 #include <errno.h>
@@ -79,32 +80,10 @@ bool worker_wait_room(struct worker *w)
 	return worker_goes_on(w, port_wait_room(&w->port, -1));
 }
 
-/* Not every port wakes us when the last slots come back: look again after so long. */
-#define DRAIN_LOOK_NS 20000000
-
 void worker_drain(struct worker *w)
 {
-	int64_t end = now_ns() + w->run->options->timeout;
-	struct gen_port p = w->port;
-
-	p.stop_fd = -1; /* it is readable by now if we were told to stop */
-	for (;;) {
-		int64_t left;
-
-		if (port_sync_tx(&p)) {
-			w->failed = true;
-			return;
-		}
-		w->pending = port_pending(&p);
-		left = end - now_ns();
-		if (!w->pending || left <= 0 || atomic_load(&w->run->hurry))
-			return;
-		if (port_wait_room(&p, left < DRAIN_LOOK_NS ? left : DRAIN_LOOK_NS) ==
-		    WAIT_FAILED) {
-			w->failed = true;
-			return;
-		}
-	}
+	if (port_drain(&w->port, w->run->options->timeout, &w->run->hurry, &w->pending))
+		w->failed = true;
 }
 
 static void pin_to_cpu(struct worker *w, int cpu)
@@ -166,7 +145,8 @@ static int open_worker(struct run *r, unsigned int i)
 
 	w->run = r;
 	w->index = i;
-	if (port_open(&w->port, o, i ? &r->workers[0].port : NULL, o->threads > 1 ? (int)i : -1))
+	if (gen_open_port(&w->port, o, i ? &r->workers[0].port : NULL,
+			  o->threads > 1 ? (int)i : -1))
 		return -1;
 	w->port.stop_fd = r->stop_fd;
 	if (o->function == GEN_RX || o->function == GEN_PING || o->function == GEN_PONG) {

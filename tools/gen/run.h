@@ -13,6 +13,7 @@
 #include "bufindex.h"
 #include "capture.h"
 #include "histogram.h"
+#include "options.h"
 #include "port.h"
 #include "sequence.h"
 
@@ -54,7 +55,7 @@ struct worker {
 	struct run *run;
 	unsigned int index;
 	pthread_t thread;
-	struct gen_port port;
+	struct open_port port;
 	struct counters counters __attribute__((aligned(64)));
 	int64_t first_ns, last_ns; /* first and last batch; 0: none */
 	bool failed;

@@ -18,7 +18,7 @@ int64_t now_ns(void)
 }
 
 /* The port's header length, set first if the user says so. Owners without the request have 0. */
-static int get_vnet_hdr(struct gen_port *p, int wanted)
+static int get_vnet_hdr(struct open_port *p, int wanted)
 {
 	struct nmreq_port_hdr body = {0};
 	struct nmreq_header hdr;
@@ -37,50 +37,8 @@ static int get_vnet_hdr(struct gen_port *p, int wanted)
 	return 0;
 }
 
-static int choose_ring(struct nmport_d *d, int index)
-{
-	switch (d->reg.nr_mode) {
-	case NR_REG_ALL_NIC:
-		d->reg.nr_mode = NR_REG_ONE_NIC;
-		break;
-	case NR_REG_SW:
-		d->reg.nr_mode = NR_REG_ONE_SW;
-		break;
-	default:
-		return complain(
-			"--threads chooses the rings: give the port without a ring (-N, *)");
-	}
-	d->reg.nr_ringid = (uint16_t)index;
-	return 0;
-}
-
-/* Port is as first found it: does it have a ring for thread index? */
-static int check_count(const struct gen_port *first, const struct gen_options *o, int index)
-{
-	bool rx = o->function == GEN_RX;
-	unsigned int there = rx ? first->d->reg.nr_rx_rings : first->d->reg.nr_tx_rings;
-
-	if (index < (int)there)
-		return 0;
-	return complain("%s has %u %s ring%s, too few for %u threads", o->port, there,
-			rx ? "RX" : "TX", there == 1 ? "" : "s", o->threads);
-}
-
-static int check_bound(const struct gen_port *p, const struct gen_options *o)
-{
-	if (o->function != GEN_RX && !port_tx_rings(p))
-		return complain(
-			"%s: no TX ring is bound; %s needs one (is there an /R in the name?)",
-			o->port, function_name(o->function));
-	if (o->function != GEN_TX && !port_rx_rings(p))
-		return complain(
-			"%s: no RX ring is bound; %s needs one (is there a /T in the name?)",
-			o->port, function_name(o->function));
-	return 0;
-}
-
 /* Buffers between the region's first one and its end. */
-static uint32_t count_buffers(const struct gen_port *p)
+static uint32_t count_buffers(const struct open_port *p)
 {
 	struct netmap_ring *ring = port_tx_rings(p) ? port_tx_ring(p, 0) : port_rx_ring(p, 0);
 	const char *end = (const char *)p->d->mem->mem + p->d->mem->size;
@@ -99,43 +57,23 @@ void port_take_library_messages(void)
 	nmctx_get()->error = library_error;
 }
 
-int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_port *first,
-	      int index)
+int port_register(struct open_port *p, int vnet_hdr)
 {
-	if (!first) {
-		p->d = nmport_prepare(o->port);
-		if (!p->d)
-			return -1;
-		p->d->reg.nr_flags |= NR_ACCEPT_VNET_HDR;
-		if (o->function == GEN_RX)
-			p->d->reg.nr_flags |= NR_NO_TX_POLL;
-		if (index >= 0 && choose_ring(p->d, index))
-			return -1;
-	} else {
-		if (check_count(first, o, index))
-			return -1;
-		p->d = nmport_clone(first->d);
-		if (!p->d)
-			return -1;
-		p->d->reg.nr_ringid = (uint16_t)index;
-		p->d->reg.nr_extra_bufs = 0;
-	}
 	if (nmport_open_desc(p->d))
 		return -1;
-	if (check_bound(p, o))
-		return -1;
-	p->busy = o->busy;
+	if (!port_tx_rings(p) && !port_rx_rings(p))
+		return complain("%s: the port has no ring", p->d->hdr.nr_name);
 	p->buf_limit = count_buffers(p);
-	return get_vnet_hdr(p, first ? -1 : o->vnet_hdr);
+	return get_vnet_hdr(p, vnet_hdr);
 }
 
-void port_close(struct gen_port *p)
+void port_close(struct open_port *p)
 {
 	nmport_close(p->d);
 	p->d = NULL;
 }
 
-static int sync_port(const struct gen_port *p, unsigned long request, const char *what)
+static int sync_port(const struct open_port *p, unsigned long request, const char *what)
 {
 	if (ioctl(p->d->fd, request, NULL) == 0)
 		return 0;
@@ -143,12 +81,12 @@ static int sync_port(const struct gen_port *p, unsigned long request, const char
 			errno == EIO ? " (the interface is going away)" : "");
 }
 
-int port_sync_tx(const struct gen_port *p)
+int port_sync_tx(const struct open_port *p)
 {
 	return sync_port(p, NIOCTXSYNC, "sending (NIOCTXSYNC)");
 }
 
-int port_sync_rx(const struct gen_port *p)
+int port_sync_rx(const struct open_port *p)
 {
 	return sync_port(p, NIOCRXSYNC, "receiving (NIOCRXSYNC)");
 }
@@ -158,7 +96,7 @@ static struct timespec to_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
-static enum wait_result sync_and_look(const struct gen_port *p, short events)
+static enum wait_result sync_and_look(const struct open_port *p, short events)
 {
 	if ((events & POLLOUT) && port_sync_tx(p))
 		return WAIT_FAILED;
@@ -167,7 +105,7 @@ static enum wait_result sync_and_look(const struct gen_port *p, short events)
 	return WAIT_READY;
 }
 
-enum wait_result port_wait(const struct gen_port *p, short events, int64_t ns)
+enum wait_result port_wait(const struct open_port *p, short events, int64_t ns)
 {
 	struct pollfd fds[2] = {
 		{.fd = p->d->fd, .events = events},
@@ -199,7 +137,7 @@ enum wait_result port_wait(const struct gen_port *p, short events, int64_t ns)
 	return fds[1].revents ? WAIT_STOP : WAIT_READY;
 }
 
-enum wait_result port_wait_room(const struct gen_port *p, int64_t ns)
+enum wait_result port_wait_room(const struct open_port *p, int64_t ns)
 {
 	unsigned int i;
 
@@ -220,7 +158,7 @@ enum wait_result stop_wait(int stop_fd, int64_t ns)
 	return ppoll(&fd, 1, &t, NULL) > 0 ? WAIT_STOP : WAIT_TIMEOUT;
 }
 
-uint32_t port_pending(const struct gen_port *p)
+uint32_t port_pending(const struct open_port *p)
 {
 	uint32_t pending = 0;
 	unsigned int i;
@@ -231,4 +169,28 @@ uint32_t port_pending(const struct gen_port *p)
 		pending += ring->num_slots - 1 - nm_ring_space(ring);
 	}
 	return pending;
+}
+
+/* Not every port wakes us when the last slots come back: look again after so long. */
+#define DRAIN_LOOK_NS 20000000
+
+int port_drain(const struct open_port *port, int64_t ns, const _Atomic bool *hurry,
+	       uint32_t *pending)
+{
+	int64_t end = now_ns() + ns;
+	struct open_port p = *port;
+
+	p.stop_fd = -1; /* it is readable by now if we were told to stop */
+	for (;;) {
+		int64_t left;
+
+		if (port_sync_tx(&p))
+			return -1;
+		*pending = port_pending(&p);
+		left = end - now_ns();
+		if (!*pending || left <= 0 || atomic_load(hurry))
+			return 0;
+		if (port_wait_room(&p, left < DRAIN_LOOK_NS ? left : DRAIN_LOOK_NS) == WAIT_FAILED)
+			return -1;
+	}
 }

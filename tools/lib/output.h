@@ -2,8 +2,8 @@
 /*
  * Where results other than the summary go: a file, or standard output.
  */
-#ifndef GEN_OUTPUT_H
-#define GEN_OUTPUT_H
+#ifndef TOOLS_OUTPUT_H
+#define TOOLS_OUTPUT_H
 
 #include <stdbool.h>
 #include <stdio.h>

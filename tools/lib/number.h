@@ -3,8 +3,8 @@
  * Numbers as people write them on a command line. All return 0 or -EINVAL/-ERANGE and leave
  * the result alone on error.
  */
-#ifndef GEN_NUMBER_H
-#define GEN_NUMBER_H
+#ifndef TOOLS_NUMBER_H
+#define TOOLS_NUMBER_H
 
 #include <stddef.h>
 #include <stdint.h>

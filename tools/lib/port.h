@@ -5,11 +5,11 @@
 #ifndef GEN_PORT_H
 #define GEN_PORT_H
 
-#include "options.h"
-
 #include <libnetmap.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
-struct gen_port {
+struct open_port {
 	struct nmport_d *d;
 	uint32_t buf_limit; /* buffers in the region */
 	uint32_t vnet_hdr;  /* bytes before each frame: 0, 10 or 12 */
@@ -21,37 +21,39 @@ struct gen_port {
 void port_take_library_messages(void);
 
 /*
- * Opens the port of o: all its rings (index < 0), or ring index only. first: the port of thread
- * 0, whose settings the others take; NULL for thread 0. 0, or -1 after saying what is wrong.
+ * Registers and maps the port that the caller has prepared in p->d, and finds out the region's
+ * buffers and the length of virtio-net headers. vnet_hdr: the length to set first, < 0: as it is.
+ * stop_fd and busy are the caller's to set. 0, or -1 after saying what is wrong; then and later
+ * port_close is what ends it.
  */
-int port_open(struct gen_port *p, const struct gen_options *o, const struct gen_port *first,
-	      int index);
-void port_close(struct gen_port *p);
+int port_register(struct open_port *p, int vnet_hdr);
+/* Nothing for a port that was not opened. */
+void port_close(struct open_port *p);
 
 /* Rings bound in one direction, and one of them. */
-static inline unsigned int port_tx_rings(const struct gen_port *p)
+static inline unsigned int port_tx_rings(const struct open_port *p)
 {
 	return (uint16_t)(p->d->last_tx_ring + 1 - p->d->first_tx_ring);
 }
 
-static inline unsigned int port_rx_rings(const struct gen_port *p)
+static inline unsigned int port_rx_rings(const struct open_port *p)
 {
 	return (uint16_t)(p->d->last_rx_ring + 1 - p->d->first_rx_ring);
 }
 
-static inline struct netmap_ring *port_tx_ring(const struct gen_port *p, unsigned int i)
+static inline struct netmap_ring *port_tx_ring(const struct open_port *p, unsigned int i)
 {
 	return NETMAP_TXRING(p->d->nifp, p->d->first_tx_ring + i);
 }
 
-static inline struct netmap_ring *port_rx_ring(const struct gen_port *p, unsigned int i)
+static inline struct netmap_ring *port_rx_ring(const struct open_port *p, unsigned int i)
 {
 	return NETMAP_RXRING(p->d->nifp, p->d->first_rx_ring + i);
 }
 
 /* The sync ioctls. 0, or -1 after saying what is wrong. */
-int port_sync_tx(const struct gen_port *p);
-int port_sync_rx(const struct gen_port *p);
+int port_sync_tx(const struct open_port *p);
+int port_sync_rx(const struct open_port *p);
 
 enum wait_result {
 	WAIT_READY, /* look again; with busy: synced, no more */
@@ -62,16 +64,22 @@ enum wait_result {
 
 /* Syncs as poll does and, unless the port is ready for events (POLLIN, POLLOUT) or busy, sleeps
  * until it is, for at most ns (< 0: any time; 0: not at all). */
-enum wait_result port_wait(const struct gen_port *p, short events, int64_t ns);
+enum wait_result port_wait(const struct open_port *p, short events, int64_t ns);
 
 /* The same for room in TX rings. There may be some, only not enough: waits for more. */
-enum wait_result port_wait_room(const struct gen_port *p, int64_t ns);
+enum wait_result port_wait_room(const struct open_port *p, int64_t ns);
 
 /* Sleeps until the stop descriptor is readable (WAIT_STOP) or ns have passed (WAIT_TIMEOUT). */
 enum wait_result stop_wait(int stop_fd, int64_t ns);
 
 /* Slots given to TX rings that have not come back, as of the last sync. */
-uint32_t port_pending(const struct gen_port *p);
+uint32_t port_pending(const struct open_port *p);
+
+/*
+ * Syncs until the other side has taken all slots, at most for ns or until hurry is set, and sets
+ * *pending to the slots that are left. 0, or -1 after saying what is wrong.
+ */
+int port_drain(const struct open_port *p, int64_t ns, const _Atomic bool *hurry, uint32_t *pending);
 
 /* CLOCK_MONOTONIC in ns. */
 int64_t now_ns(void);

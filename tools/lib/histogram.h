@@ -3,8 +3,8 @@
  * Times in ns, counted in classes no wider than 1/64 of their value: percentiles are right to
  * 1.6 per cent, minimum, maximum and mean are exact. Fixed memory, however many values.
  */
-#ifndef GEN_HISTOGRAM_H
-#define GEN_HISTOGRAM_H
+#ifndef TOOLS_HISTOGRAM_H
+#define TOOLS_HISTOGRAM_H
 
 #include <stdint.h>
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What ptnet-gen says to its user besides results: one line on standard error, with the
+ * What a program says to its user besides results: one line on standard error, with the
  * program's name in front.
  */
-#ifndef GEN_MESSAGE_H
-#define GEN_MESSAGE_H
+#ifndef TOOLS_MESSAGE_H
+#define TOOLS_MESSAGE_H
+
+/* The name to put in front; it must live as long as the program. Before the first message. */
+void message_program(const char *name);
 
 /* No newline at the end of fmt. Any thread. Returns -1, so that a caller can return it. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

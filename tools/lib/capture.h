@@ -3,8 +3,8 @@
  * Capture files (libpcap's formats): frames to replay, read in whole before the start, and
  * frames received, written as they come with nanosecond times.
  */
-#ifndef GEN_CAPTURE_H
-#define GEN_CAPTURE_H
+#ifndef TOOLS_CAPTURE_H
+#define TOOLS_CAPTURE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  * What is in a slot comes from the port or even from another program (a pipe's peer), so index,
  * offset and length are read once and checked before the buffer is touched.
  */
-#ifndef GEN_SLOTS_H
-#define GEN_SLOTS_H
+#ifndef TOOLS_SLOTS_H
+#define TOOLS_SLOTS_H
 
 #include <net/netmap_user.h>
 #include <stdbool.h>

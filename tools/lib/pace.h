@@ -6,8 +6,8 @@
  *
  * Times are in ns from any fixed point. One thread.
  */
-#ifndef GEN_PACE_H
-#define GEN_PACE_H
+#ifndef TOOLS_PACE_H
+#define TOOLS_PACE_H
 
 #include <stdint.h>
 

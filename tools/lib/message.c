@@ -7,6 +7,12 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char first[512];
+static const char *program = "ptnet";
+
+void message_program(const char *name)
+{
+	program = name;
+}
 
 int complain(const char *fmt, ...)
 {
@@ -21,7 +27,7 @@ int complain(const char *fmt, ...)
 	pthread_mutex_lock(&lock);
 	if (!first[0])
 		snprintf(first, sizeof(first), "%s", text);
-	fprintf(stderr, "ptnet-gen: %s\n", text);
+	fprintf(stderr, "%s: %s\n", program, text);
 	pthread_mutex_unlock(&lock);
 	return -1;
 }
