@@ -95,6 +95,7 @@ static void connection_ended(struct vfio_user_connection *base, int reason)
 					   : strerror(-reason));
 	free(connection);
 	listener->connection = NULL;
+	port_release(listener->port, PORT_OWNER_VM);
 	atomic_store_explicit(&listener->extension, false, memory_order_relaxed);
 	atomic_store_explicit(&listener->bus_master, false, memory_order_relaxed);
 	atomic_store_explicit(&listener->dma_ranges, 0, memory_order_relaxed);
@@ -195,10 +196,21 @@ static void accepted(struct socket_listener *socket, int fd)
 		closer_close_socket(listener->closer, fd);
 		return;
 	}
+	if (!port_claim(listener->port, PORT_OWNER_VM)) {
+		vfio_user_count(&listener->refused);
+		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,
+			    "%s: refused a VM; host processes have the port open: it belongs to "
+			    "them until the last has closed it",
+			    listener->name);
+		closer_close_socket(listener->closer, fd);
+		return;
+	}
 	result = connect_vm(listener, fd);
-	if (result < 0)
+	if (result < 0) {
+		port_release(listener->port, PORT_OWNER_VM);
 		log_limited(&listener->log_limit, LOG_LEVEL_ERROR, "%s: cannot attach a VM: %s",
 			    listener->name, strerror(-result));
+	}
 }
 
 int netif_listen(struct netif_listener **out, struct engine *engine, struct event_base *base,

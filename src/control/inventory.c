@@ -384,19 +384,19 @@ static int vale_port_region(struct inventory_region **region, struct inventory *
 {
 	struct region_config config = spec->own, netmaps = {0};
 	const struct port_config *port = &spec->config;
-	uint32_t pairs = port->rings * spec->pipes;
+	uint32_t pairs = port->tx_rings * spec->pipes;
 	int rc;
 
 	if (spec->region[0] != '\0')
 		return region_named(region, inventory, spec->region, error);
 	/* A pipe's two ends share one buffer per pair of slots. */
-	uint32_t buffers = 2 * (port->rings + pairs) * port->slots + REGION_FIRST_BUF;
+	uint32_t buffers = 2 * (port->tx_rings + pairs) * port->tx_slots + REGION_FIRST_BUF;
 
-	region_config_for_port(&netmaps, port->rings, port->rings, port->slots, port->slots, 0,
-			       spec->pipes);
+	region_config_for_port(&netmaps, port->tx_rings, port->tx_rings, port->tx_slots,
+			       port->tx_slots, 0, spec->pipes);
 	config.buf_num = netmaps.buf_num > buffers ? netmaps.buf_num : buffers;
-	region_config_for_port(&config, port->rings, port->rings, port->slots, port->slots, 0,
-			       pairs);
+	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
+			       port->tx_slots, 0, pairs);
 	config.csb_num = 1 + 2 * spec->pipes;
 	rc = region_make(region, inventory, port->name, &config, true, spec->access, error);
 	if (rc < 0)
@@ -518,12 +518,12 @@ static int pipe_region_new(struct inventory_region **region, struct inventory *i
 	int rc;
 
 	/* Per pipe: two ends, which share one buffer per pair of slots; as many to spare. */
-	uint32_t buffers = 2 * pipes * 2 * port->rings * port->slots + REGION_FIRST_BUF;
+	uint32_t buffers = 2 * pipes * 2 * port->tx_rings * port->tx_slots + REGION_FIRST_BUF;
 
 	if (config.buf_num == 0)
 		config.buf_num = buffers > MIN_BUFFERS ? buffers : MIN_BUFFERS;
-	region_config_for_port(&config, port->rings, port->rings, port->slots, port->slots, 0,
-			       pipes * port->rings);
+	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
+			       port->tx_slots, 0, pipes * port->tx_rings);
 	config.csb_num = 2 * pipes;
 	rc = region_make(region, inventory, parent, &config, true, spec->access, error);
 	if (rc < 0)

@@ -13,6 +13,8 @@
 #define MIN_BUF_SIZE 64
 #define MAX_BUF_SIZE 65536
 
+#define CONFIGURED_MIN_SLOTS 64 /* ours: guests' drivers need room for a long packet */
+
 /* netmap's global region, section 8.4, but with rings that hold the most slots that there can be.
  */
 #define SHARED_IF_SIZE	 1024
@@ -236,7 +238,7 @@ static int port_or_pipe_parse(struct port_spec *spec, const json_t *value, const
 	char switch_name[VALE_NAME_SIZE];
 
 	*spec = (struct port_spec){
-		.config = {.rings = 1, .slots = PORT_DEFAULT_SLOTS},
+		.config = {.tx_rings = 1, .tx_slots = PORT_DEFAULT_SLOTS},
 		.pipes = SPEC_DEFAULT_PIPES,
 	};
 	json_reader_open(&reader, value, path, error);
@@ -246,8 +248,10 @@ static int port_or_pipe_parse(struct port_spec *spec, const json_t *value, const
 		if (rc < 0)
 			json_reader_fail_prefix(&reader, "name");
 	}
-	json_reader_u32(&reader, "rings", &config->rings, 1, NM_BDG_MAXRINGS);
-	json_reader_u32(&reader, "slots", &config->slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS);
+	json_reader_u32(&reader, "rings", &config->tx_rings, 1, NM_BDG_MAXRINGS);
+	json_reader_u32(&reader, "slots", &config->tx_slots, CONFIGURED_MIN_SLOTS, NM_BDG_MAXSLOTS);
+	config->rx_rings = config->tx_rings;
+	config->rx_slots = config->tx_slots;
 	mac_read(&reader, config->mac);
 	own_region_read(&reader, spec);
 	socket_access_read_own(&reader, &spec->access);

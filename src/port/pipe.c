@@ -245,19 +245,22 @@ static struct kring *peer_of(struct kring *kring)
 }
 
 /* On a worker's thread, perhaps while the control thread is removing the peer. */
+static void pipe_reset_ring(struct kring *kring)
+{
+	struct kring *peer = peer_of(kring);
+
+	if (peer == NULL)
+		return;
+	if (kring->dir == KRING_TX)
+		pair_reset(kring, peer);
+	else
+		pair_reset(peer, kring);
+}
+
 static void pipe_reset(struct port *port)
 {
-	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		struct kring *kring = &port->rings[i];
-		struct kring *peer = peer_of(kring);
-
-		if (peer == NULL)
-			continue;
-		if (kring->dir == KRING_TX)
-			pair_reset(kring, peer);
-		else
-			pair_reset(peer, kring);
-	}
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		pipe_reset_ring(&port->rings[i]);
 }
 
 static void couple(struct kring *tx, struct kring *rx)
@@ -309,6 +312,7 @@ static const struct port_ops pipe_ops = {
 	.kicked = pipe_kicked,
 	.owner_leaves = pipe_owner_leaves,
 	.reset = pipe_reset,
+	.reset_ring = pipe_reset_ring,
 	.unpublish = pipe_unpublish,
 	.detach = pipe_detach,
 };
@@ -358,7 +362,8 @@ static int name_check(const char *name, struct error *error)
 {
 	const char *brace = strrchr(name, '{');
 
-	if (brace == NULL || brace == name || brace[1] == '\0' || strchr(name, '}') != NULL)
+	/* The parent may itself be an end of a pipe, of either kind. */
+	if (brace == NULL || brace == name || brace[1] == '\0')
 		return error_set(error, EINVAL,
 				 "pipe name '%s': must be PARENT{ID, for example vmlink{1", name);
 	return 0;
@@ -374,6 +379,10 @@ int pipe_create(struct port **master_out, struct port **slave_out, const struct 
 	if (result < 0)
 		return result;
 	*strrchr(slave_config.name, '{') = '}';
+	slave_config.tx_rings = config->rx_rings;
+	slave_config.rx_rings = config->tx_rings;
+	slave_config.tx_slots = config->rx_slots;
+	slave_config.rx_slots = config->tx_slots;
 	result = end_create(&master, config, region, error);
 	if (result < 0)
 		return result;
@@ -386,10 +395,10 @@ int pipe_create(struct port **master_out, struct port **slave_out, const struct 
 	}
 	end_of(master)->peer = slave;
 	end_of(slave)->peer = master;
-	for (unsigned i = 0; i < master->tx_rings; i++) {
+	for (unsigned i = 0; i < master->tx_rings; i++)
 		couple(port_tx(master, i), port_rx(slave, i));
+	for (unsigned i = 0; i < slave->tx_rings; i++)
 		couple(port_tx(slave, i), port_rx(master, i));
-	}
 	*master_out = master;
 	*slave_out = slave;
 	return 0;

@@ -12,10 +12,10 @@
 #include "port/port.h"
 
 /*
- * Creates both ends. @config->name names the pipe as "PARENT{ID"; the ends are
- * called "PARENT{ID" (master) and "PARENT}ID" (slave). The slave's MAC address is
- * the master's with another last byte. -EINVAL, -ENOMEM (the region is exhausted).
- * Both ends are freed with port_destroy(), in any order.
+ * Creates both ends. @config, from the master's point of view, names the pipe as "PARENT{ID"; the
+ * ends are called "PARENT{ID" (master) and "PARENT}ID" (slave). The slave's MAC address is the
+ * master's with another last byte. -EINVAL, -ENOMEM (the region is exhausted). Both ends are freed
+ * with port_destroy(), in any order.
  */
 int pipe_create(struct port **master, struct port **slave, const struct port_config *config,
 		struct region *region, struct error *error);

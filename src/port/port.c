@@ -8,30 +8,64 @@
 
 #include "port/buffers.h"
 
-static int config_check(const struct port_config *config, const struct region *region,
-			struct error *error)
+uint32_t port_netmap_if_size(uint32_t tx_rings, uint32_t rx_rings)
 {
-	const struct region_geometry *geometry = region_geometry(region);
-	uint32_t ring_bytes = 256 + 16 * config->slots;
+	/* One entry for a host ring in each direction, which there is not. */
+	return (uint32_t)(sizeof(struct netmap_if) + sizeof(int64_t) * (tx_rings + rx_rings + 2));
+}
 
-	if (config->rings < 1 || config->rings > PTNET_MAX_RINGS / 2)
-		return error_set(error, EINVAL, "rings %u is out of range: 1 to %u ring pairs",
-				 config->rings, PTNET_MAX_RINGS / 2);
-	if (config->slots < PORT_MIN_SLOTS || config->slots > NM_BDG_MAXSLOTS)
-		return error_set(error, EINVAL, "slots %u is out of range: %u to %u per ring",
-				 config->slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS);
+static int direction_check(const char *direction, uint32_t rings, uint32_t slots,
+			   uint32_t min_slots, const struct region_geometry *geometry,
+			   struct error *error)
+{
+	uint32_t ring_bytes =
+		(uint32_t)(sizeof(struct netmap_ring) + sizeof(struct netmap_slot) * slots);
+
+	if (rings > PTNET_MAX_RINGS / 2)
+		return error_set(error, EINVAL, "%s rings %u is out of range: at most %u",
+				 direction, rings, PTNET_MAX_RINGS / 2);
+	if (rings == 0)
+		return 0;
+	if (slots < min_slots || slots > NM_BDG_MAXSLOTS)
+		return error_set(error, EINVAL, "%s slots %u is out of range: %u to %u per ring",
+				 direction, slots, min_slots, NM_BDG_MAXSLOTS);
 	if (ring_bytes > geometry->ring_pool.objsize)
 		return error_set(error, EINVAL,
 				 "%u slots need rings of %u bytes, the region's have %u "
 				 "(ring_size)",
-				 config->slots, ring_bytes, geometry->ring_pool.objsize);
-	if (geometry->if_pool.objsize < 56 + 8 * (2 * config->rings + 2))
+				 slots, ring_bytes, geometry->ring_pool.objsize);
+	return 0;
+}
+
+static int config_check(const struct port_config *config, uint32_t min_slots,
+			const struct region *region, struct error *error)
+{
+	const struct region_geometry *geometry = region_geometry(region);
+	uint32_t if_bytes = port_netmap_if_size(config->tx_rings, config->rx_rings);
+	int result = direction_check("TX", config->tx_rings, config->tx_slots, min_slots, geometry,
+				     error);
+
+	if (result == 0)
+		result = direction_check("RX", config->rx_rings, config->rx_slots, min_slots,
+					 geometry, error);
+	if (result < 0)
+		return result;
+	if (if_bytes > geometry->if_pool.objsize)
 		return error_set(error, EINVAL,
-				 "%u ring pairs need a netmap_if of %u bytes, the region's have %u "
+				 "%u rings need a netmap_if of %u bytes, the region's have %u "
 				 "(if_size)",
-				 config->rings, 56 + 8 * (2 * config->rings + 2),
+				 config->tx_rings + config->rx_rings, if_bytes,
 				 geometry->if_pool.objsize);
 	return 0;
+}
+
+/* 0 means the default, but for a port that takes all as it is asked for. */
+static void config_complete(struct port_config *config)
+{
+	config->tx_rings = config->tx_rings != 0 ? config->tx_rings : 1;
+	config->rx_rings = config->rx_rings != 0 ? config->rx_rings : 1;
+	config->tx_slots = config->tx_slots != 0 ? config->tx_slots : PORT_DEFAULT_SLOTS;
+	config->rx_slots = config->rx_slots != 0 ? config->rx_slots : PORT_DEFAULT_SLOTS;
 }
 
 /* A stable, locally administered address from the port's name (FNV-1a). */
@@ -127,6 +161,9 @@ static void netmap_if_fill(struct port *port)
 		(struct netmap_if *)(region_base(port->region) + port->nifp_offset);
 	unsigned entry = 0;
 
+	if (port->if_index < 0)
+		return;
+
 	snprintf(nifp->ni_name, sizeof(nifp->ni_name), "%.15s", port->name);
 	nifp->ni_flags = NI_PRIV_MEM;
 	nifp->ni_bufs_head = 0;
@@ -140,6 +177,26 @@ static void netmap_if_fill(struct port *port)
 	for (unsigned i = 0; i < port->rx_rings; i++)
 		nifp->ring_ofs[entry++] = (char *)port_rx(port, i)->ring - (char *)nifp;
 	nifp->ring_ofs[entry] = 0;
+}
+
+static int netmap_if_alloc(struct port *port, const struct port_config *config, struct error *error)
+{
+	port->if_index = -1;
+	if (config->no_netmap_if)
+		return 0;
+	int index = region_if_alloc(port->region);
+	if (index < 0)
+		return error_set(error, -index, "the region has no free netmap_if (if_num: %u)",
+				 region_geometry(port->region)->if_pool.objtotal);
+	port->if_index = index;
+	port->nifp_offset = region_if_offset(port->region, (uint32_t)index);
+	return 0;
+}
+
+static void netmap_if_free(struct port *port)
+{
+	if (port->if_index >= 0)
+		region_if_free(port->region, (uint32_t)port->if_index);
 }
 
 /* Without a page for the CSB the port works, but only for drivers that bring their own. */
@@ -156,11 +213,42 @@ static void csb_alloc(struct port *port)
 
 static uint32_t max_frame(const struct port *port)
 {
+	if (port->rx_slots == 0)
+		return 0;
 	uint32_t slots = port->rx_slots - 1; /* one stays empty */
 	uint64_t fits = (uint64_t)(slots < NETMAP_MAX_FRAGS ? slots : NETMAP_MAX_FRAGS) *
 			region_geometry(port->region)->buf_pool.objsize;
 
 	return fits < PORT_MAX_FRAME ? (uint32_t)fits : PORT_MAX_FRAME;
+}
+
+bool port_claim(struct port *port, enum port_owner owner)
+{
+	uint32_t claims = atomic_load(&port->claims), more;
+
+	do {
+		if (claims == PORT_CLAIMED_BY_VM || (owner == PORT_OWNER_VM && claims != 0))
+			return false;
+		more = owner == PORT_OWNER_VM ? PORT_CLAIMED_BY_VM : claims + 1;
+	} while (!atomic_compare_exchange_weak(&port->claims, &claims, more));
+	return true;
+}
+
+void port_release(struct port *port, enum port_owner owner)
+{
+	if (owner == PORT_OWNER_VM)
+		atomic_store(&port->claims, 0);
+	else
+		atomic_fetch_sub(&port->claims, 1);
+}
+
+enum port_owner port_owner(const struct port *port)
+{
+	uint32_t claims = atomic_load(&port->claims);
+
+	return claims == 0		      ? PORT_OWNER_NONE
+	       : claims == PORT_CLAIMED_BY_VM ? PORT_OWNER_VM
+					      : PORT_OWNER_PROCESSES;
 }
 
 int port_init(struct port *port, const struct port_ops *ops, const struct port_config *config,
@@ -170,11 +258,9 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 	unsigned done = 0;
 	int result;
 
-	if (checked.rings == 0)
-		checked.rings = 1;
-	if (checked.slots == 0)
-		checked.slots = PORT_DEFAULT_SLOTS;
-	result = config_check(&checked, region, error);
+	if (!ops->takes_zero)
+		config_complete(&checked);
+	result = config_check(&checked, ops->takes_zero ? 0 : PORT_MIN_SLOTS, region, error);
 	if (result < 0)
 		return result;
 	memset(port, 0, sizeof(*port));
@@ -183,21 +269,18 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 	memcpy(port->mac, checked.mac, sizeof(port->mac));
 	if (mac_is_zero(port->mac))
 		mac_from_name(port->mac, port->name);
-	port->tx_rings = port->rx_rings = checked.rings;
-	port->tx_slots = port->rx_slots = checked.slots;
+	port->tx_rings = checked.tx_rings;
+	port->rx_rings = checked.rx_rings;
+	port->tx_slots = checked.tx_slots;
+	port->rx_slots = checked.rx_slots;
 	port->region = region_get(region);
 	port->max_frame = max_frame(port);
 
-	result = region_if_alloc(region);
-	if (result < 0) {
-		error_set(error, -result, "the region has no free netmap_if (if_num: %u)",
-			  region_geometry(region)->if_pool.objtotal);
+	result = netmap_if_alloc(port, &checked, error);
+	if (result < 0)
 		goto fail_region;
-	}
-	port->if_index = (uint32_t)result;
-	port->nifp_offset = region_if_offset(region, port->if_index);
-
-	size_t size = port_num_rings(port) * sizeof(struct kring);
+	/* One at the least: a null port may have none. */
+	size_t size = (port_num_rings(port) + 1) * sizeof(struct kring);
 	port->rings = aligned_alloc(_Alignof(struct kring), size);
 	if (port->rings == NULL) {
 		result = error_set(error, ENOMEM, "out of memory");
@@ -222,7 +305,7 @@ fail_rings:
 		ring_fini(&port->rings[done]);
 	free(port->rings);
 fail_if:
-	region_if_free(region, port->if_index);
+	netmap_if_free(port);
 fail_region:
 	region_put(region);
 	return result;
@@ -236,7 +319,7 @@ void port_fini(struct port *port)
 	for (unsigned i = port_num_rings(port); i-- > 0;)
 		ring_fini(&port->rings[i]);
 	free(port->rings);
-	region_if_free(port->region, port->if_index);
+	netmap_if_free(port);
 	region_put(port->region);
 }
 

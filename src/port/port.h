@@ -20,7 +20,7 @@
 #define PORT_NAME_SIZE NETMAP_REQ_IFNAMSIZ
 
 #define PORT_DEFAULT_SLOTS 1024
-#define PORT_MIN_SLOTS	   64
+#define PORT_MIN_SLOTS	   2
 /* bytes: a 64 KB packet with its Ethernet header and a VLAN tag */
 #define PORT_MAX_FRAME 65554u
 
@@ -37,6 +37,8 @@ struct port;
 /* The verbs of a port type. */
 struct port_ops {
 	const char *type;
+	/* Rings and slots of a configuration that are 0 are none, not the default. */
+	bool takes_zero;
 
 	/*
 	 * Moves at most about @budget slots (a packet is never cut) for @kring,
@@ -69,6 +71,9 @@ struct port_ops {
 	/* Gives the port fresh rings after its owner left. */
 	void (*reset)(struct port *port);
 
+	/* The same for one ring, whose last user left while the port has others. */
+	void (*reset_ring)(struct kring *kring);
+
 	/*
 	 * Leaving takes two steps, with a wait between them (engine_remove_port()).
 	 * unpublish(): nobody finds the port any more, from its switch or its peer;
@@ -81,10 +86,17 @@ struct port_ops {
 
 struct port_config {
 	char name[PORT_NAME_SIZE];
-	uint32_t rings; /* ring pairs; 0: 1; at most 16 */
-	uint32_t slots; /* per ring; 0: 1024 */
+	uint32_t tx_rings, rx_rings; /* 0: 1; at most 16 of each */
+	uint32_t tx_slots, rx_slots; /* per ring, 2 to 4096; 0: 1024 */
 	uint8_t mac[6]; /* reported to guests; all zero: made from the name, locally administered */
+	/* Its users bring a netmap_if each, as host processes do: the port takes none. */
+	bool no_netmap_if;
 };
+
+/* To whom a port belongs: a VM, or any number of host processes, never both. */
+enum port_owner { PORT_OWNER_NONE, PORT_OWNER_VM, PORT_OWNER_PROCESSES };
+
+#define PORT_CLAIMED_BY_VM UINT32_MAX
 
 struct port {
 	const struct port_ops *ops;
@@ -96,18 +108,22 @@ struct port {
 	_Atomic uint32_t vnet_hdr_len; /* 0, 10 or 12; only 0 until offloads come */
 
 	struct region *region;
-	uint32_t if_index; /* our netmap_if in the region */
+	int32_t if_index; /* our netmap_if in the region; -1: none */
 	uint64_t nifp_offset;
 	int32_t csb_index; /* CSB page in the region; -1: none left, no extension */
 	uint64_t csb_gh_offset, csb_hg_offset;
 
-	LIST_ENTRY(port) link; /* buffers.c's */
-	struct kring *rings;   /* tx_rings TX rings, then rx_rings RX rings */
-	_Atomic bool running;  /* an endpoint has started the rings */
+	LIST_ENTRY(port) link;	 /* buffers.c's */
+	struct kring *rings;	 /* tx_rings TX rings, then rx_rings RX rings */
+	_Atomic bool running;	 /* an endpoint has started rings */
+	_Atomic uint32_t claims; /* of processes, or PORT_CLAIMED_BY_VM */
 	_Atomic uint64_t bad_kicks;
 	struct log_limit log_limit; /* for lines that the port's owner can cause */
 	void *type_private;	    /* the port type's own */
 };
+
+/* Bytes of a netmap_if for a port of so many rings, entries for host rings included. */
+uint32_t port_netmap_if_size(uint32_t tx_rings, uint32_t rx_rings);
 
 static inline unsigned port_num_rings(const struct port *port)
 {
@@ -130,6 +146,15 @@ static inline void kring_wake(struct kring *kring)
 	if (kring->wake != NULL)
 		kring->wake(kring);
 }
+
+/*
+ * Says that the port is going to be used by @owner: one VM, or any number of processes,
+ * each with a claim of its own. False: the other kind has it, or a VM has it already. Any thread.
+ */
+bool port_claim(struct port *port, enum port_owner owner);
+/* Takes back one successful port_claim(). */
+void port_release(struct port *port, enum port_owner owner);
+enum port_owner port_owner(const struct port *port);
 
 /*
  * The steps that every port type shares. port_init() checks @config (-EINVAL with

@@ -144,19 +144,21 @@ static void vale_kicked(struct kring *kring)
 	pthread_mutex_unlock(&kring->lock);
 }
 
+static void vale_reset_ring(struct kring *kring)
+{
+	pthread_mutex_lock(&kring->lock);
+	port_rewind_ring(kring);
+	pthread_mutex_unlock(&kring->lock);
+}
+
 /* Whoever comes next has other addresses. */
 static void vale_reset(struct port *port)
 {
 	struct vale_port *self = vale_port_of(port);
 
 	mac_table_flush_port(&self->vale->macs, self->index);
-	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		struct kring *kring = &port->rings[i];
-
-		pthread_mutex_lock(&kring->lock);
-		port_rewind_ring(kring);
-		pthread_mutex_unlock(&kring->lock);
-	}
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		vale_reset_ring(&port->rings[i]);
 }
 
 static void vale_unpublish(struct port *port)
@@ -189,6 +191,7 @@ static const struct port_ops vale_ops = {
 	.enable_kicks = vale_enable_kicks,
 	.kicked = vale_kicked,
 	.reset = vale_reset,
+	.reset_ring = vale_reset_ring,
 	.unpublish = vale_unpublish,
 	.detach = vale_detach,
 };

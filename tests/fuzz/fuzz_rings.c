@@ -72,7 +72,8 @@ static void attach(struct player *player)
 static void make_ports(void)
 {
 	struct vale_config vale_config = {.name = "vale0"};
-	struct port_config config = {.rings = 2, .slots = SLOTS};
+	struct port_config config = {
+		.tx_rings = 2, .rx_rings = 2, .tx_slots = SLOTS, .rx_slots = SLOTS};
 	static const char *const names[] = {"vale0:a", "vale0:b", "vale0:good"};
 	static const int numbers[] = {0, 1, 4};
 	struct region *region;

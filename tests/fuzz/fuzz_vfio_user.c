@@ -84,7 +84,11 @@ static struct region *small_region(void)
 static void make_ports(void)
 {
 	struct vale_config vale_config = {.name = "vale0"};
-	struct port_config config = {.name = "vale0:vm", .rings = RINGS, .slots = SLOTS};
+	struct port_config config = {.name = "vale0:vm",
+				     .tx_rings = RINGS,
+				     .rx_rings = RINGS,
+				     .tx_slots = SLOTS,
+				     .rx_slots = SLOTS};
 	struct endpoint_csb csb = {.atok = other_atok, .ktoa = other_ktoa, .extension = true};
 	struct region *other_region = small_region();
 	struct vale *vale;

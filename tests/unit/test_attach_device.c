@@ -54,8 +54,12 @@ static unsigned open_fds;
 static int setup_port(bool with_extension)
 {
 	struct vale_config vale_config = {.name = "vale0"};
-	struct port_config port_config = {
-		.name = "vm", .rings = RINGS, .slots = SLOTS, .mac = {2, 3, 4, 5, 6, 7}};
+	struct port_config port_config = {.name = "vm",
+					  .tx_rings = RINGS,
+					  .rx_rings = RINGS,
+					  .tx_slots = SLOTS,
+					  .rx_slots = SLOTS,
+					  .mac = {2, 3, 4, 5, 6, 7}};
 	struct error error = {0};
 
 	open_fds = count_open_fds();

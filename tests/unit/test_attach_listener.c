@@ -86,7 +86,8 @@ static int setup(void **state)
 {
 	struct engine_config engine_config = {.workers = 2};
 	struct vale_config vale_config = {.name = "vale0"};
-	struct port_config port_config = {.name = "vm", .rings = 1, .slots = SLOTS};
+	struct port_config port_config = {
+		.name = "vm", .tx_rings = 1, .rx_rings = 1, .tx_slots = SLOTS, .rx_slots = SLOTS};
 	struct error error = {0};
 
 	(void)state;
@@ -410,6 +411,40 @@ static void a_vm_may_come_the_moment_the_last_one_went(void **state)
 	assert_false(endpoint_running(port));
 }
 
+static void a_port_is_a_vms_or_processes_never_both(void **state)
+{
+	struct captured_stderr captured;
+	uint64_t refused = status().errors[VFIO_USER_ERROR_REFUSED];
+	char logged[4096];
+
+	(void)state;
+	await(vm_gone);
+	assert_int_equal(port_owner(port), PORT_OWNER_NONE);
+	assert_true(port_claim(port, PORT_OWNER_PROCESSES));
+	assert_true(port_claim(port, PORT_OWNER_PROCESSES));
+	assert_int_equal(port_owner(port), PORT_OWNER_PROCESSES);
+	capture_stderr(&captured);
+	int fd = connect_to(path);
+	assert_true(closed_by_daemon(fd));
+	release_stderr(&captured, logged, sizeof(logged));
+	close(fd);
+	if (strstr(logged, "refused a VM; host processes have the port open") == NULL)
+		fail_msg("logged: %s", logged);
+	assert_int_equal(status().errors[VFIO_USER_ERROR_REFUSED], refused + 1);
+	port_release(port, PORT_OWNER_PROCESSES);
+	assert_false(port_claim(port, PORT_OWNER_VM));
+	port_release(port, PORT_OWNER_PROCESSES);
+
+	fd = connect_to(path);
+	negotiate(fd);
+	assert_int_equal(port_owner(port), PORT_OWNER_VM);
+	assert_false(port_claim(port, PORT_OWNER_PROCESSES));
+	assert_false(port_claim(port, PORT_OWNER_VM));
+	close(fd);
+	await(vm_gone);
+	assert_int_equal(port_owner(port), PORT_OWNER_NONE);
+}
+
 static void a_vm_that_breaks_the_protocol_is_cut_off_and_may_return(void **state)
 {
 	struct vfio_user_header nonsense = {.command = 1, .size = 3};
@@ -641,7 +676,11 @@ static void a_region_that_loses_memory_stops_its_ports(void **state)
 {
 	static struct guest guest __attribute__((aligned(64)));
 	struct region_config config = {.name = "huge", .hugepages = true, .buf_num = 1024};
-	struct port_config port_config = {.name = "vale0:huge", .rings = 1, .slots = SLOTS};
+	struct port_config port_config = {.name = "vale0:huge",
+					  .tx_rings = 1,
+					  .rx_rings = 1,
+					  .tx_slots = SLOTS,
+					  .rx_slots = SLOTS};
 	struct memdev_listener *listener;
 	struct memdev_status before, after;
 	char where[96], text[1000];
@@ -697,6 +736,7 @@ int main(void)
 		listening(status_tells_who_is_there),
 		listening(a_second_vm_is_refused_and_the_first_stays),
 		listening(a_vm_may_come_the_moment_the_last_one_went),
+		listening(a_port_is_a_vms_or_processes_never_both),
 		listening(a_vm_that_breaks_the_protocol_is_cut_off_and_may_return),
 		listening(what_is_wrong_at_a_region_is_counted_and_named),
 		listening(a_vm_is_disconnected_when_its_port_goes),

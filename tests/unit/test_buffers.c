@@ -57,7 +57,7 @@ static void reopen_port(unsigned i)
 
 static struct port *new_switch_port(const char *name)
 {
-	struct port_config config = {.slots = SLOTS};
+	struct port_config config = {.tx_slots = SLOTS, .rx_slots = SLOTS};
 	struct error error = {0};
 	struct port *port;
 
@@ -70,7 +70,7 @@ static struct port *new_switch_port(const char *name)
 static int setup(void **state)
 {
 	struct vale_config vale_config = {.name = "vale0"};
-	struct port_config config = {.name = "vale0:a{1", .slots = SLOTS};
+	struct port_config config = {.name = "vale0:a{1", .tx_slots = SLOTS, .rx_slots = SLOTS};
 	struct error error = {0};
 
 	(void)state;

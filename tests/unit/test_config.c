@@ -113,13 +113,13 @@ static void all_is_taken(void **state)
 
 	assert_int_equal(c.num_ports, 2);
 	assert_string_equal(c.ports[0].config.name, "vale0:a");
-	assert_int_equal(c.ports[0].config.rings, 16);
-	assert_int_equal(c.ports[0].config.slots, 4096);
+	assert_int_equal(c.ports[0].config.tx_rings, 16);
+	assert_int_equal(c.ports[0].config.tx_slots, 4096);
 	assert_memory_equal(c.ports[0].config.mac, mac, 6);
 	assert_string_equal(c.ports[0].region, "pool");
 	assert_string_equal(c.ports[1].region, "");
-	assert_int_equal(c.ports[1].config.rings, 1);
-	assert_int_equal(c.ports[1].config.slots, PORT_DEFAULT_SLOTS);
+	assert_int_equal(c.ports[1].config.tx_rings, 1);
+	assert_int_equal(c.ports[1].config.tx_slots, PORT_DEFAULT_SLOTS);
 	assert_int_equal(c.ports[1].own.buf_size, 4096);
 	assert_int_equal(c.ports[1].pipes, 0);
 	assert_true(c.ports[1].own.hugepages);
@@ -128,7 +128,7 @@ static void all_is_taken(void **state)
 
 	assert_int_equal(c.num_pipes, 2);
 	assert_string_equal(c.pipes[0].config.name, "vmlink{1");
-	assert_int_equal(c.pipes[0].config.rings, 2);
+	assert_int_equal(c.pipes[0].config.tx_rings, 2);
 	configuration_fini(&c);
 }
 

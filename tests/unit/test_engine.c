@@ -255,7 +255,8 @@ static struct engine *engine_start(unsigned workers, unsigned look_max_us)
 
 static struct port *switch_port(struct vale *vale, const char *name, unsigned rings, uint32_t slots)
 {
-	struct port_config config = {.rings = rings, .slots = slots};
+	struct port_config config = {
+		.tx_rings = rings, .rx_rings = rings, .tx_slots = slots, .rx_slots = slots};
 	struct region *region = test_region(1, rings, slots, BUF_SIZE);
 	struct error error = {0};
 	struct port *port;
@@ -278,7 +279,7 @@ static struct vale *switch_create(void)
 
 static void pipe_ports(struct port *ports[2], uint32_t slots)
 {
-	struct port_config config = {.name = "link{1", .slots = slots};
+	struct port_config config = {.name = "link{1", .tx_slots = slots, .rx_slots = slots};
 	struct region *region = test_region(2, 1, slots, BUF_SIZE);
 	struct error error = {0};
 

@@ -54,7 +54,11 @@ static void end_close(struct ends *ends, unsigned end)
 
 static void ends_create_closed(struct ends *ends, unsigned rings, uint32_t slots)
 {
-	struct port_config config = {.name = "link{1", .rings = rings, .slots = slots};
+	struct port_config config = {.name = "link{1",
+				     .tx_rings = rings,
+				     .rx_rings = rings,
+				     .tx_slots = slots,
+				     .rx_slots = slots};
 	struct error error = {0};
 
 	*ends = (struct ends){.region = test_region(2, rings, slots, BUF_SIZE)};
@@ -758,11 +762,69 @@ static void a_peer_may_leave_while_an_end_is_reset(void **state)
 	}
 }
 
+static void a_pipe_may_be_lopsided(void **state)
+{
+	struct port_config config = {.name = "a}b{1", /* a pipe of a pipe's slave */
+				     .tx_rings = 3,
+				     .rx_rings = 1,
+				     .tx_slots = 64,
+				     .rx_slots = 2};
+	struct region *region = test_region(3, 3, 64, BUF_SIZE);
+	uint32_t bufs = region_bufs_free(region), rings = region_rings_free(region);
+	struct port *master, *slave;
+	struct error error = {0};
+	struct guest *guests[2];
+	uint8_t data[100], got[BUF_SIZE];
+
+	(void)state;
+	if (pipe_create(&master, &slave, &config, region, &error) < 0)
+		fail_msg("%s", error.text);
+	assert_string_equal(slave->name, "a}b}1");
+	assert_int_equal(master->tx_rings, 3);
+	assert_int_equal(master->rx_rings, 1);
+	assert_int_equal(slave->tx_rings, 1);
+	assert_int_equal(slave->rx_rings, 3);
+	assert_int_equal(slave->tx_slots, 2);
+	assert_int_equal(slave->rx_slots, 64);
+	assert_int_equal(port_rx(slave, 2)->ring->num_slots, 64);
+	assert_int_equal(port_rx(master, 0)->ring->num_slots, 2);
+	assert_int_equal(region_rings_free(region), rings - 8);
+	assert_int_equal(region_bufs_free(region), bufs - (3 * 64 + 2));
+	guests[0] = guest_open(master);
+	guests[1] = guest_open(slave);
+	for (unsigned ring = 0; ring < 3; ring++) {
+		fill(data, sizeof(data), ring);
+		guest_send(guests[0], ring, data, sizeof(data), BUF_SIZE);
+		guest_run(guests[0], ring);
+		assert_int_equal(guest_receive(guests[1], ring, got, sizeof(got)), sizeof(data));
+		assert_memory_equal(got, data, sizeof(data));
+	}
+	/* Of two slots one stays empty: it goes back and forth. */
+	for (unsigned n = 0; n < 5; n++) {
+		assert_int_equal(guest_available(guests[1], guest_tx(guests[1], 0)), 1);
+		fill(data, sizeof(data), n);
+		guest_send(guests[1], 0, data, sizeof(data), BUF_SIZE);
+		guest_run(guests[1], 0);
+		assert_int_equal(guest_available(guests[1], guest_tx(guests[1], 0)), 0);
+		assert_int_equal(guest_receive(guests[0], 0, got, sizeof(got)), sizeof(data));
+		assert_memory_equal(got, data, sizeof(data));
+		guest_run(guests[1], 0);
+	}
+	for (unsigned end = 0; end < 2; end++) {
+		guest_detach(guests[end]);
+		free(guests[end]);
+	}
+	port_destroy(master);
+	port_destroy(slave);
+	assert_int_equal(region_bufs_free(region), bufs);
+	region_put(region);
+}
+
 static void names_and_errors(void **state)
 {
-	static const char *const bad[] = {"", "link", "{1", "link{", "link}1", "a}b{1"};
+	static const char *const bad[] = {"", "link", "{1", "link{", "link}1"};
 	struct region *region = test_region(1, 1, SLOTS, BUF_SIZE);
-	struct port_config config = {.slots = SLOTS};
+	struct port_config config = {.tx_slots = SLOTS, .rx_slots = SLOTS};
 	uint32_t bufs = region_bufs_free(region), rings = region_rings_free(region);
 	struct port *master, *slave;
 	struct error error;
@@ -775,7 +837,7 @@ static void names_and_errors(void **state)
 	}
 	/* Room for one end is not enough; nothing is left behind. */
 	snprintf(config.name, sizeof(config.name), "a{b{1");
-	config.rings = 1;
+	config.tx_rings = config.rx_rings = 1;
 	struct region_config tight = {
 		.if_num = 4, .ring_num = 3, .ring_size = 8192, .buf_num = 1000, .buf_size = 256};
 	struct region *small;
@@ -1149,6 +1211,7 @@ int main(void)
 		cmocka_unit_test(both_closed_makes_a_fresh_pipe),
 		cmocka_unit_test(an_end_survives_the_other),
 		cmocka_unit_test(a_peer_may_leave_while_an_end_is_reset),
+		cmocka_unit_test(a_pipe_may_be_lopsided),
 		cmocka_unit_test(names_and_errors),
 		cmocka_unit_test(the_reader_is_interrupted_when_packets_come),
 		cmocka_unit_test(the_sender_is_interrupted_for_much_room_or_at_last),

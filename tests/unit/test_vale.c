@@ -36,7 +36,8 @@ struct net {
 
 static void net_add(struct net *net, unsigned rings, uint32_t slots, uint32_t buf_size)
 {
-	struct port_config config = {.rings = rings, .slots = slots};
+	struct port_config config = {
+		.tx_rings = rings, .rx_rings = rings, .tx_slots = slots, .rx_slots = slots};
 	struct region *region = test_region(1, rings, slots, buf_size);
 	struct guest *guest = aligned_alloc(64, sizeof(*guest));
 	struct error error = {0};
@@ -506,7 +507,7 @@ static void a_switch_has_254_ports(void **state)
 	struct vale_config vale_config = {.name = "vale0"};
 	struct region *region = test_region(VALE_MAX_PORTS + 1, 1, SLOTS, 256);
 	static struct port *ports[VALE_MAX_PORTS];
-	struct port_config config = {.slots = SLOTS};
+	struct port_config config = {.tx_slots = SLOTS, .rx_slots = SLOTS};
 	struct port *another;
 	struct error error;
 	struct vale *vale;
@@ -548,7 +549,7 @@ static void a_switch_has_254_ports(void **state)
 
 	/* In a region without room nothing is left behind. */
 	struct region *tiny = test_region(1, 1, SLOTS, 256);
-	config.rings = 16;
+	config.tx_rings = config.rx_rings = 16;
 	assert_int_equal(vale_port_create(&another, vale, &config, tiny, &error), -ENOSPC);
 	port_destroy(ports[5]);
 	bufs += 2 * SLOTS;
@@ -1198,7 +1199,7 @@ static void a_buffer_used_on_both_sides_harms_nobody_else(void **state)
 {
 	struct region *region = test_region(2, 1, SLOTS, BUF_SIZE);
 	static struct guest a __attribute__((aligned(64))), b __attribute__((aligned(64)));
-	struct port_config config = {.slots = SLOTS, .name = "vale0:a"};
+	struct port_config config = {.tx_slots = SLOTS, .rx_slots = SLOTS, .name = "vale0:a"};
 	struct vale_config vale_config = {.name = "vale0"};
 	static uint8_t frame[BUF_SIZE], got[4 * BUF_SIZE];
 	struct port *port_a, *port_b;
