@@ -54,6 +54,7 @@ enum ptnet_ring_fault {
 	PTNET_FAULT_CUR = 2,	 /* cur out of range or not between head and hwtail */
 	PTNET_FAULT_BUF_IDX = 3, /* a slot given back names no buffer of the region */
 	PTNET_FAULT_CSB = 4,	 /* the CSB's memory went away */
+	PTNET_FAULT_GONE = 5,	 /* the port is being deleted; host processes: or was closed */
 	PTNET_FAULT_COUNT
 };
 

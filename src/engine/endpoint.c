@@ -4,9 +4,15 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <ptnet/local.h>
+
 #include "log/log.h"
 #include "port/buffers.h"
 #include "port/port.h"
+
+/* What a ring that is closed still sends: as much as fits, unless it is flooded. */
+#define DRAIN_RUNS   16u
+#define DRAIN_BUDGET 512u
 
 /* What came meanwhile wants to be seen; and a pipe's peer may have waited for us. */
 static void look_at_all(struct port *port)
@@ -16,21 +22,27 @@ static void look_at_all(struct port *port)
 }
 
 /* The owner before may have died in the middle of an exchange of buffers. */
-static void mend(struct port *port)
+static void log_mended(struct port *port, int mended)
 {
-	uint32_t mended = buffers_mend(port);
-
 	if (mended > 0)
 		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
-			    "port %s: %u slots had no buffer of their own and got new ones",
+			    "port %s: %d slots had no buffer of their own and got new ones",
 			    port->name, mended);
+}
+
+static bool ring_runs(struct kring *kring)
+{
+	pthread_mutex_lock(&kring->lock);
+	bool runs = kring->state != KRING_STOPPED;
+	pthread_mutex_unlock(&kring->lock);
+	return runs;
 }
 
 void endpoint_start(struct port *port, const struct endpoint_csb *csb)
 {
 	if (port->running)
 		return;
-	mend(port);
+	log_mended(port, (int)buffers_mend(port));
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
 		struct kring *kring = &port->rings[i];
 
@@ -69,6 +81,73 @@ static void ring_stop(struct kring *kring)
 void endpoint_stop(struct port *port)
 {
 	leave_csb(port, ring_stop);
+}
+
+/*
+ * Sends what was published before the ring is closed, as netmap's sync would have done. Bounded:
+ * the closing of one port must not hold up those of others. Caller holds the lock.
+ */
+static void ring_drain(struct kring *kring)
+{
+	if (!kring_pull(kring))
+		return;
+	uint32_t left = ring_distance(kring->num_slots, kring->hwcur, kring->head);
+
+	for (unsigned runs = 0; runs < DRAIN_RUNS && left > 0; runs++) {
+		uint32_t before = kring->hwcur;
+
+		if (kring->port->ops->run(kring, DRAIN_BUDGET) == PORT_STOPPED)
+			break;
+		uint32_t taken = ring_distance(kring->num_slots, before, kring->hwcur);
+		left = taken < left ? left - taken : 0;
+	}
+}
+
+int endpoint_start_ring(struct port *port, unsigned ring, struct ptnet_local_csb *csb)
+{
+	if (ring >= port_num_rings(port))
+		return -EINVAL;
+	struct kring *kring = &port->rings[ring];
+	if (ring_runs(kring))
+		return -EBUSY;
+	int result = buffers_mend_ring(kring);
+	log_mended(port, result);
+	if (result < 0)
+		return result;
+	pthread_mutex_lock(&kring->lock);
+	port_restore_ring(kring);
+	kring_start_local(kring, &csb->atok[ring], &csb->ktoa[ring]);
+	pthread_mutex_unlock(&kring->lock);
+	port->running = true;
+	port->ops->kicked(kring);
+	return 0;
+}
+
+void endpoint_stop_ring(struct port *port, unsigned ring)
+{
+	if (ring >= port_num_rings(port))
+		return;
+	struct kring *kring = &port->rings[ring];
+	bool last = true;
+
+	pthread_mutex_lock(&kring->lock);
+	if (kring->state == KRING_STOPPED) {
+		pthread_mutex_unlock(&kring->lock);
+		return;
+	}
+	if (kring->dir == KRING_TX)
+		ring_drain(kring);
+	else /* released in silence: what was read must not come again */
+		kring_pull(kring);
+	ring_stop(kring);
+	pthread_mutex_unlock(&kring->lock);
+	port->ops->reset_ring(kring);
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		last &= !ring_runs(&port->rings[i]);
+	if (last) {
+		port->running = false;
+		port->ops->reset(port);
+	}
 }
 
 void endpoint_suspend(struct port *port)

@@ -18,6 +18,7 @@
 #include <ptnet/csb.h>
 
 struct port;
+struct ptnet_local_csb;
 
 struct endpoint_csb {
 	struct nm_csb_atok *atok; /* one entry per ring; untrusted, stays the caller's */
@@ -54,6 +55,25 @@ void endpoint_suspend(struct port *port);
 void endpoint_resume(struct port *port, const struct endpoint_csb *csb);
 
 /*
+ * One ring of a port that belongs to host processes gets its first user, or loses its last. In
+ * between its CSB is the ring's entry in @csb (ptnet/local.h), which must stay mapped until
+ * endpoint_stop_ring() returns. Rings that nobody has are not in netmap mode.
+ *
+ * Starting mends the ring's slots (port/buffers.h), writes the shared ring's header anew
+ * (spec/ports.md section 8.5: all but the slots) and its entry of the CSB. -EINVAL: no such ring;
+ * -EBUSY: it is running; -ENOMEM: a slot lacks a buffer and the region has none to give: nothing
+ * was started.
+ *
+ * Stopping sends what was published, if it is not too much: a sync that somebody waited for
+ * has sent it already. Who still sleeps on the ring is woken and finds PTNET_FAULT_GONE.
+ * A ring on a switch then loses what it holds; that of a pipe keeps it while the ring
+ * that it is coupled with has users (spec/ports.md section 3.3). The port's addresses are
+ * forgotten with the last ring. Idempotent. Control thread.
+ */
+int endpoint_start_ring(struct port *port, unsigned ring, struct ptnet_local_csb *csb);
+void endpoint_stop_ring(struct port *port, unsigned ring);
+
+/*
  * The owner is gone or was reset: gives a port that stands alone (VALE) fresh
  * rings, so that queued packets do not reach the next owner (buffers are not cleared), and
  * the switch forgets its addresses. A pipe end keeps its state (spec/ports.md section 3.3). Only
@@ -63,8 +83,10 @@ void endpoint_reset(struct port *port);
 
 bool endpoint_running(const struct port *port);
 
-/* Stops every ring that runs for a reason that is not in its positions (PTNET_FAULT_CSB). Any
- * thread. */
+/*
+ * Stops every ring that runs for a reason that is not in its positions (PTNET_FAULT_CSB, or
+ * PTNET_FAULT_GONE: the port is being deleted). Any thread.
+ */
 void endpoint_fault(struct port *port, enum ptnet_ring_fault fault);
 
 /* The guest kicked @ring. Numbers that name no ring are counted and ignored. */

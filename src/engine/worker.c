@@ -292,7 +292,9 @@ static void ring_go_idle(struct worker *worker, struct kring *kring)
 	kring->idle_since_ns = now_ns();
 	atomic_store(&kring->sched_state, RING_IDLE);
 	pthread_mutex_lock(&kring->lock);
-	pending = kring->state == KRING_RUNNING && kring->port->ops->enable_kicks(kring);
+	/* A sync is always kicked for, but its kick may have come before IDLE. */
+	pending = kring->state == KRING_RUNNING &&
+		  (kring->port->ops->enable_kicks(kring) || kring_sync_pending(kring));
 	fenced = ring_fenced(kring);
 	pthread_mutex_unlock(&kring->lock);
 	if (pending) {
@@ -313,6 +315,8 @@ static void ring_run(struct worker *worker, struct kring *kring)
 	pthread_mutex_lock(&kring->lock);
 	if (kring->state == KRING_RUNNING)
 		work = kring->port->ops->run(kring, RUN_BUDGET);
+	if (kring->state == KRING_RUNNING && kring_sync_answerable(kring))
+		kring_push(kring);
 	pthread_mutex_unlock(&kring->lock);
 	stat_add(&worker->batches);
 
@@ -336,7 +340,8 @@ static bool ring_pending(struct kring *kring)
 
 	/* Not trylock: the last recheck has no next time. */
 	pthread_mutex_lock(&kring->lock);
-	pending = kring->state == KRING_RUNNING && kring->port->ops->pending(kring);
+	pending = kring->state == KRING_RUNNING &&
+		  (kring->port->ops->pending(kring) || kring_sync_pending(kring));
 	pthread_mutex_unlock(&kring->lock);
 	return pending;
 }

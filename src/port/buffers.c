@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "port/buffers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -86,29 +87,35 @@ static uint32_t held_index(const struct held_slots *held, uint32_t n)
 	return ring_advance(held->kring->num_slots, held->first, n);
 }
 
-/* Adds what the port's slots hold; on request, bad ones then are empty and name buffer 0. */
+/* Adds what the ring's slots hold; on request, bad ones then are empty and name buffer 0. */
+static uint32_t add_held_by_ring(struct buffer_set *set, struct kring *kring, bool clear_bad)
+{
+	struct held_slots held;
+	uint32_t bad = 0;
+
+	held_lock(&held, kring);
+	for (uint32_t n = 0; n < held.count; n++) {
+		uint32_t index = held_index(&held, n);
+		struct netmap_slot slot = kring_load_slot(held.kring, index);
+
+		if (set_add(set, slot.buf_idx))
+			continue;
+		bad++;
+		slot.buf_idx = 0;
+		slot.len = 0;
+		if (clear_bad)
+			kring_store_slot(held.kring, index, slot);
+	}
+	held_unlock(&held);
+	return bad;
+}
+
 static uint32_t add_held(struct buffer_set *set, struct port *port, bool clear_bad)
 {
 	uint32_t bad = 0;
 
-	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		struct held_slots held;
-
-		held_lock(&held, &port->rings[i]);
-		for (uint32_t n = 0; n < held.count; n++) {
-			uint32_t index = held_index(&held, n);
-			struct netmap_slot slot = kring_load_slot(held.kring, index);
-
-			if (set_add(set, slot.buf_idx))
-				continue;
-			bad++;
-			slot.buf_idx = 0;
-			slot.len = 0;
-			if (clear_bad)
-				kring_store_slot(held.kring, index, slot);
-		}
-		held_unlock(&held);
-	}
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		bad += add_held_by_ring(set, &port->rings[i], clear_bad);
 	return bad;
 }
 
@@ -150,26 +157,28 @@ static uint32_t spare_next(struct cursor *cursor, struct buffer_set *held,
 	return 0;
 }
 
-static void fill_empty(struct buffer_set *held_buffers, struct port *port)
+static void fill_empty_ring(struct buffer_set *held_buffers, struct kring *kring)
 {
 	struct cursor spare = {.port = LIST_FIRST(&ports)};
+	struct held_slots held;
 
-	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		struct held_slots held;
+	held_lock(&held, kring);
+	for (uint32_t n = 0; n < held.count; n++) {
+		uint32_t index = held_index(&held, n);
+		struct netmap_slot slot = kring_load_slot(held.kring, index);
 
-		held_lock(&held, &port->rings[i]);
-		for (uint32_t n = 0; n < held.count; n++) {
-			uint32_t index = held_index(&held, n);
-
-			struct netmap_slot slot = kring_load_slot(held.kring, index);
-
-			if (slot.buf_idx != 0)
-				continue;
-			slot.buf_idx = spare_next(&spare, held_buffers, port->region);
-			kring_store_slot(held.kring, index, slot);
-		}
-		held_unlock(&held);
+		if (slot.buf_idx != 0)
+			continue;
+		slot.buf_idx = spare_next(&spare, held_buffers, kring->port->region);
+		kring_store_slot(held.kring, index, slot);
 	}
+	held_unlock(&held);
+}
+
+static void fill_empty(struct buffer_set *held_buffers, struct port *port)
+{
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		fill_empty_ring(held_buffers, &port->rings[i]);
 }
 
 static void add_held_by_others(struct buffer_set *set, const struct port *port)
@@ -196,6 +205,27 @@ uint32_t buffers_mend(struct port *port)
 	pthread_mutex_unlock(&ports_lock);
 	free(held.bits);
 	return bad;
+}
+
+int buffers_mend_ring(struct kring *kring)
+{
+	struct port *port = kring->port;
+	struct buffer_set held;
+	uint32_t bad;
+
+	if (!set_init(&held, port->region))
+		return -ENOMEM;
+	pthread_mutex_lock(&ports_lock);
+	add_held_by_others(&held, port);
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		if (&port->rings[i] != kring)
+			add_held_by_ring(&held, &port->rings[i], false);
+	bad = add_held_by_ring(&held, kring, true);
+	if (bad > 0)
+		fill_empty_ring(&held, kring);
+	pthread_mutex_unlock(&ports_lock);
+	free(held.bits);
+	return (int)bad;
 }
 
 /* ---- coming and going ---- */

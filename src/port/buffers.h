@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+struct kring;
 struct port;
 struct region;
 
@@ -32,6 +33,12 @@ void buffers_leave(struct port *port);
  * port must be stopped. Control thread or the worker that serves the port's owner.
  */
 uint32_t buffers_mend(struct port *port);
+
+/*
+ * The same for one ring, which must be stopped; the port's others may run. -ENOMEM: there
+ * is no buffer for it, and it must not be started. Control thread.
+ */
+int buffers_mend_ring(struct kring *kring);
 
 /* Calls @visit for each port of the region; none leaves meanwhile. Any thread. */
 void buffers_visit_ports(const struct region *region, void (*visit)(struct port *port));

@@ -87,7 +87,7 @@ static enum port_work pipe_run(struct kring *tx, unsigned budget)
 {
 	struct kring *rx = tx->peer;
 
-	if (rx == NULL || !kring_pull(tx))
+	if (!kring_pull(tx) || rx == NULL)
 		return PORT_STOPPED;
 	kring_set_need_kick(tx, false);
 	pthread_mutex_lock(&rx->lock);

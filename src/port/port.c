@@ -96,7 +96,7 @@ static bool mac_is_zero(const uint8_t mac[6])
  * Everything of the shared ring but its slots. Owners should only read most of it,
  * but can write it, so it is never read back, and made anew for the next owner.
  */
-static void ring_header_fill(struct kring *kring)
+void port_restore_ring(struct kring *kring)
 {
 	const struct netmap_ring header = {
 		.buf_ofs = kring->buf_base - (char *)kring->ring,
@@ -142,7 +142,7 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	kring->buf_size = geometry->buf_pool.objsize;
 	kring->buf_total = geometry->buf_pool.objtotal;
 	kring->interrupt_fd = -1;
-	ring_header_fill(kring);
+	port_restore_ring(kring);
 	return 0;
 }
 
@@ -356,7 +356,7 @@ void port_restore_constants(struct port *port)
 		struct kring *kring = &port->rings[i];
 
 		pthread_mutex_lock(&kring->lock);
-		ring_header_fill(kring);
+		port_restore_ring(kring);
 		pthread_mutex_unlock(&kring->lock);
 	}
 }
@@ -368,7 +368,7 @@ void port_rewind_ring(struct kring *kring)
 
 	kring->hwcur = kring->head = kring->cur = 0;
 	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
-	ring_header_fill(kring);
+	port_restore_ring(kring);
 	for (uint32_t i = 0; i < kring->num_slots; i++) {
 		struct netmap_slot slot = {
 			.buf_idx = kring_load_slot(kring, i).buf_idx,

@@ -176,6 +176,9 @@ int port_alloc_buffers(struct port *port, struct kring *kring, struct error *err
  */
 void port_restore_constants(struct port *port);
 
+/* The same for one ring, whose lock the caller holds. */
+void port_restore_ring(struct kring *kring);
+
 /*
  * Puts the ring and its shared copy into the state of a fresh one, empty, with the
  * buffers that its slots hold. Caller holds the ring's lock; it is stopped.

@@ -10,7 +10,7 @@
 static const char *const fault_names[PTNET_FAULT_COUNT] = {
 	[PTNET_FAULT_NONE] = "none",	       [PTNET_FAULT_HEAD] = "bad_head",
 	[PTNET_FAULT_CUR] = "bad_cur",	       [PTNET_FAULT_BUF_IDX] = "bad_buffer_index",
-	[PTNET_FAULT_CSB] = "csb_memory_lost",
+	[PTNET_FAULT_CSB] = "csb_memory_lost", [PTNET_FAULT_GONE] = "port_deleted",
 };
 
 static const char *const state_names[] = {
@@ -36,6 +36,9 @@ bool kring_pull(struct kring *kring)
 
 	if (kring->state != KRING_RUNNING)
 		return false;
+	/* Before head: whoever asks has published by then. */
+	if (kring->sync_request != NULL)
+		kring->sync_seen = PTNET_LOAD_ACQUIRE(kring->sync_request);
 	/* Head first: the guest stores it last, so cur is at least as new (spec 7.1). */
 	head = PTNET_LOAD_ACQUIRE(&kring->atok->head);
 	cur = PTNET_LOAD_ACQUIRE(&kring->atok->cur);
@@ -93,6 +96,12 @@ void kring_push_quietly(struct kring *kring)
 void kring_push(struct kring *kring)
 {
 	kring_push_quietly(kring);
+	if (kring_sync_answerable(kring)) {
+		/* After hwtail: who is answered sees what came back. */
+		PTNET_STORE_RELEASE(kring->sync_answer, kring->sync_seen);
+		kring->sync_done = kring->sync_seen;
+		kring->interrupt_owed = true;
+	}
 	if (!kring->interrupt_owed)
 		return;
 	PTNET_FULL_BARRIER(); /* pairs with the guest's in ptnet_csb_enable_interrupt() */
@@ -119,9 +128,11 @@ void kring_fault(struct kring *kring, enum ptnet_ring_fault fault, uint32_t valu
 	if (kring->extension)
 		PTNET_STORE_RELEASE(&kring->ktoa->ring_fault, (uint32_t)fault);
 	kring_interrupt(kring);
+	if (fault == PTNET_FAULT_GONE) /* whoever deletes the port says so */
+		return;
 	log_limited(kring->log_limit, LOG_LEVEL_WARNING,
 		    "port %s: %s ring %u stopped: %s %u (hwcur %u, hwtail %u, %u slots, %u "
-		    "buffers); the guest must re-open it",
+		    "buffers); its owner must re-open it",
 		    kring->port_name, kring->dir == KRING_TX ? "TX" : "RX", kring->index,
 		    kring_fault_name(fault), value, kring->hwcur, kring->hwtail, kring->num_slots,
 		    kring->buf_total);
@@ -148,15 +159,45 @@ void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_kt
 	kring->state = KRING_RUNNING;
 }
 
+void kring_start_local(struct kring *kring, struct ptnet_local_atok *atok,
+		       struct ptnet_local_ktoa *ktoa)
+{
+	PTNET_STORE_RELAXED(&atok->sync_request, 0);
+	PTNET_STORE_RELAXED(&atok->sync_lock, 0);
+	PTNET_STORE_RELAXED(&atok->shown_tail, kring->hwtail);
+	PTNET_STORE_RELAXED(&ktoa->sync_done, 0);
+	kring->sync_request = &atok->sync_request;
+	kring->sync_answer = &ktoa->sync_done;
+	kring->sync_seen = kring->sync_done = 0;
+	kring_start(kring, (struct nm_csb_atok *)atok, (struct nm_csb_ktoa *)ktoa, true);
+	PTNET_STORE_RELAXED(&atok->appl_need_kick, 0); /* it counts who sleeps */
+}
+
 static void kring_leave_csb(struct kring *kring, enum kring_state state)
 {
 	kring->state = state;
 	kring->atok = NULL;
 	kring->ktoa = NULL;
+	kring->sync_request = NULL;
+	kring->sync_answer = NULL;
+	kring->sync_seen = kring->sync_done = 0;
+}
+
+/*
+ * A thread may sleep on a ring that another one of its process closes: no more news will come.
+ */
+static void dismiss_sleepers(struct kring *kring)
+{
+	PTNET_STORE_RELEASE(&kring->ktoa->ring_fault, (uint32_t)PTNET_FAULT_GONE);
+	PTNET_FULL_BARRIER(); /* pairs with that of whoever is about to sleep */
+	if (PTNET_LOAD_RELAXED(&kring->atok->appl_need_kick) != 0)
+		kring_interrupt(kring);
 }
 
 void kring_stop(struct kring *kring)
 {
+	if (kring->sync_request != NULL)
+		dismiss_sleepers(kring);
 	kring_leave_csb(kring, KRING_STOPPED);
 }
 

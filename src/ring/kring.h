@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 
 #include <ptnet/csb.h>
+#include <ptnet/local.h>
 
 #include "memory/region.h"
 #include "ring/counters.h"
@@ -71,6 +72,12 @@ struct kring {
 	uint32_t crowded_head;	  /* head when a sender last made way for the receiver */
 	struct nm_csb_atok *atok;
 	struct ptnet_csb_ktoa *ktoa;
+	/* Host processes: who asks to be told when all that it published is taken (ptnet/local.h).
+	 */
+	const uint32_t *sync_request; /* in the CSB; NULL: nobody does */
+	uint32_t *sync_answer;
+	uint32_t sync_seen; /* the request that the last look at head answers to, */
+	uint32_t sync_done; /* and the last one answered */
 	int interrupt_fd;
 	struct ring_counters counters;
 
@@ -128,8 +135,8 @@ static inline uint32_t kring_peek_head(const struct kring *kring)
 }
 
 /*
- * Publishes hwcur and hwtail to the owner and interrupts it if hwtail moved and
- * it asked for that.
+ * Publishes hwcur and hwtail to the owner and answers its sync if all is taken. Interrupts it if
+ * there was news and it asked for that.
  */
 void kring_push(struct kring *kring);
 
@@ -138,6 +145,19 @@ void kring_push(struct kring *kring);
  * call kring_push() soon, so that a waiting owner is woken once for more.
  */
 void kring_push_quietly(struct kring *kring);
+
+/* Has a look at head been asked for that none has been taken for yet? No store. */
+static inline bool kring_sync_pending(const struct kring *kring)
+{
+	return kring->sync_request != NULL &&
+	       PTNET_LOAD_RELAXED(kring->sync_request) != kring->sync_seen;
+}
+
+/* Is it kring_push() alone that the owner's sync is still waiting for? */
+static inline bool kring_sync_answerable(const struct kring *kring)
+{
+	return kring->sync_seen != kring->sync_done && kring->hwcur == kring->head;
+}
 
 /* Tells the owner whether we want a kick. No barrier: see kring_full_barrier(). */
 static inline void kring_set_need_kick(struct kring *kring, bool need)
@@ -164,6 +184,9 @@ const char *kring_state_name(enum kring_state state);
 /* Starts and stops; see engine/endpoint.h for what they promise. */
 void kring_start(struct kring *kring, struct nm_csb_atok *atok, struct nm_csb_ktoa *ktoa,
 		 bool extension);
+/* The same for host processes, whose CSB is another (ptnet/local.h). */
+void kring_start_local(struct kring *kring, struct ptnet_local_atok *atok,
+		       struct ptnet_local_ktoa *ktoa);
 void kring_stop(struct kring *kring);
 
 /* Between these two the ring is left alone and keeps everything. */
