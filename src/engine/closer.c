@@ -38,6 +38,7 @@ static struct {
 	pthread_cond_t work;
 	STAILQ_HEAD(, closer) ready;
 	unsigned idle;		  /* threads */
+	unsigned starting;	  /* threads that have been made and will be idle soon */
 	_Atomic unsigned waiting; /* descriptors of all closers */
 	unsigned started; /* of the first ones; as many are there when nothing is to be done */
 } pool = {
@@ -118,10 +119,13 @@ static void *serve(void *unused)
 	(void)unused;
 	pthread_setname_np(pthread_self(), "closer");
 	pthread_mutex_lock(&pool.lock);
+	pool.starting--;
 	while ((closer = take_closer()) != NULL) {
 		int fd = closer->fds[closer->first];
-		bool alone = pool.idle == 0;
+		/* A busy machine may run us many times before a new thread gets its first turn. */
+		bool alone = pool.idle + pool.starting == 0;
 
+		pool.starting += alone;
 		pthread_mutex_unlock(&pool.lock);
 		if (alone)
 			start_successor();
@@ -141,8 +145,11 @@ int closer_create(struct closer **out, struct error *error)
 	if (closer == NULL)
 		return error_set(error, ENOMEM, "out of memory");
 	pthread_mutex_lock(&pool.lock);
-	for (; pool.started < IDLE_MOST && result == 0; pool.started += result == 0)
+	while (pool.started < IDLE_MOST && result == 0) {
 		result = start_thread();
+		pool.starting += result == 0;
+		pool.started += result == 0;
+	}
 	pthread_mutex_unlock(&pool.lock);
 	if (result < 0) {
 		free(closer);

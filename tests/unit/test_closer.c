@@ -22,6 +22,81 @@
 #define DEADLINE 20 /* seconds until a test that waits fails */
 #define STUCK	 30
 
+/* ---- threads that closers start (see --wrap in meson.build) ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t opened;
+	bool closed;	  /* new threads don't get their first turn */
+	unsigned started; /* of those that found it closed */
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+
+struct held_thread {
+	void *(*main)(void *);
+	void *argument;
+};
+
+static void *wait_at_gate(void *argument)
+{
+	struct held_thread thread = *(struct held_thread *)argument;
+
+	free(argument);
+	pthread_mutex_lock(&gate.lock);
+	while (gate.closed)
+		pthread_cond_wait(&gate.opened, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+	return thread.main(thread.argument);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*thread_main)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*thread_main)(void *), void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*thread_main)(void *), void *argument)
+{
+	struct held_thread *held = malloc(sizeof(*held));
+	int error;
+
+	if (held == NULL)
+		return ENOMEM;
+	*held = (struct held_thread){.main = thread_main, .argument = argument};
+	pthread_mutex_lock(&gate.lock);
+	gate.started += gate.closed;
+	pthread_mutex_unlock(&gate.lock);
+	error = __real_pthread_create(thread, attributes, wait_at_gate, held);
+	if (error != 0)
+		free(held);
+	return error;
+}
+
+static void set_gate(bool closed)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.closed = closed;
+	gate.started = 0;
+	pthread_cond_broadcast(&gate.opened);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static int open_gate(void **state)
+{
+	(void)state;
+	set_gate(false);
+	return 0;
+}
+
+static unsigned threads_at_gate(void)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&gate.lock);
+	count = gate.started;
+	pthread_mutex_unlock(&gate.lock);
+	return count;
+}
+
 static struct closer *new_closer(void)
 {
 	struct closer *closer;
@@ -71,6 +146,29 @@ static void hold_up(struct closer *closer, struct blocking_socket *blocking)
 	if (!blocking_socket_open(blocking))
 		skip();
 	closer_close(closer, blocking->fd);
+}
+
+/* As on a machine so busy that a new thread has to wait while the others go on. */
+static void a_thread_that_is_still_starting_is_not_started_again(void **state)
+{
+	struct closer *bad = new_closer(), *good = new_closer();
+	struct blocking_socket blocking;
+	int readers[200];
+
+	(void)state;
+	set_gate(true);
+	/* One of the two threads is held up, the other one closes all of these alone. */
+	hold_up(bad, &blocking);
+	for (int i = 0; i < 200; i++)
+		closer_close(good, watched(&readers[i]));
+	for (int i = 0; i < 200; i++)
+		assert_closed(readers[i]);
+	assert_int_equal(threads_at_gate(), 1);
+	set_gate(false);
+	close(blocking.peer);
+	await_idle(bad);
+	closer_destroy(bad);
+	closer_destroy(good);
 }
 
 static void everything_is_closed_in_the_end(void **state)
@@ -243,6 +341,10 @@ static void high_numbers_mean_that_few_are_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: the two threads that there are from the beginning are all that there are.
+		 */
+		cmocka_unit_test_teardown(a_thread_that_is_still_starting_is_not_started_again,
+					  open_gate),
 		cmocka_unit_test(everything_is_closed_in_the_end),
 		cmocka_unit_test(a_destroyed_closer_still_closes),
 		cmocka_unit_test(a_client_with_a_blocking_descriptor_holds_up_itself_only),
