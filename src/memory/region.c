@@ -21,7 +21,7 @@
 #define ORDINARY_PAGE 4096u
 #define HUGE_PAGE     (2u << 20)
 #define OBJECT_ALIGN  64u
-#define FIRST_ID      2 /* 1 is netmap's global region */
+#define FIRST_ID      2 /* of private regions */
 #define MAX_IDS	      65536
 #define NAME_SIZE     64
 
@@ -39,15 +39,26 @@ struct region {
 
 static uint64_t id_taken[MAX_IDS / 64];
 
-static int id_alloc(void)
+static bool id_take(int id)
 {
-	for (int id = FIRST_ID; id < MAX_IDS; id++) {
-		if ((id_taken[id / 64] >> (id % 64) & 1) == 0) {
-			id_taken[id / 64] |= UINT64_C(1) << (id % 64);
+	if ((id_taken[id / 64] >> (id % 64) & 1) != 0)
+		return false;
+	id_taken[id / 64] |= UINT64_C(1) << (id % 64);
+	return true;
+}
+
+static int id_alloc(uint16_t wanted, struct error *error)
+{
+	if (wanted == REGION_GLOBAL_ID)
+		return id_take(wanted)
+			       ? wanted
+			       : error_set(error, EEXIST, "the global region exists already");
+	if (wanted != 0)
+		return error_set(error, EINVAL, "memory id %u: only 1 can be asked for", wanted);
+	for (int id = FIRST_ID; id < MAX_IDS; id++)
+		if (id_take(id))
 			return id;
-		}
-	}
-	return -ENOSPC;
+	return error_set(error, ENOSPC, "all %d memory ids are in use", MAX_IDS - FIRST_ID);
 }
 
 static void id_free(uint16_t id)
@@ -93,9 +104,22 @@ struct pool_limits {
 	uint32_t min_size, max_size, min_num, max_num, default_size, default_num;
 };
 
-static const struct pool_limits if_limits = {"if", 56, 4096, 1, 10000, 1024, 2};
-static const struct pool_limits ring_limits = {"ring", 256, 131072, 2, 10000, 20480, 4};
-static const struct pool_limits buf_limits = {"buf", 64, 65536, 4, 1000000, 2048, 4098};
+/* Private regions of our own ports may have more interfaces and rings than netmap's. */
+static const struct pool_limits private_limits[] = {
+	{"if", 56, 4096, 1, 10000, 1024, 2},
+	{"ring", 256, 131072, 2, 10000, 20480, 4},
+	{"buf", 64, 65536, 4, 1000000, 2048, 4098},
+};
+static const struct pool_limits external_limits[] = {
+	{"if", 56, 4096, 1, 100, 1024, 2},
+	{"ring", 256, 131072, 2, 1024, 20480, 4},
+	{"buf", 64, 65536, 4, 1000000, 2048, 4098},
+};
+static const struct pool_limits global_limits[] = {
+	{"if", 56, 4096, 10, 10000, 1024, 100},
+	{"ring", 256, 131072, 2, 10000, 36864, 200},
+	{"buf", 64, 65536, 4, 1000000, 2048, 163840},
+};
 
 static int pool_place(struct pool_geometry *pool, uint64_t *offset,
 		      const struct pool_limits *limits, uint32_t num, uint32_t size,
@@ -120,27 +144,52 @@ static int pool_place(struct pool_geometry *pool, uint64_t *offset,
 	return 0;
 }
 
+/* What the pools leave of memory of a given size becomes buffers (spec/ports.md section 8.6). */
+static int geometry_fit(struct region_geometry *geometry, uint64_t memsize, uint32_t max_bufs,
+			struct error *error)
+{
+	struct pool_geometry *bufs = &geometry->buf_pool;
+	uint64_t more;
+
+	memsize -= memsize % PAGE;
+	if (geometry->csb_offset > memsize)
+		return error_set(error, ENOMEM,
+				 "the pools take %" PRIu64 " bytes, the memory has %" PRIu64,
+				 geometry->csb_offset, memsize);
+	more = (memsize - geometry->csb_offset) / bufs->objsize;
+	if (bufs->objtotal + more > max_bufs)
+		more = bufs->objtotal < max_bufs ? max_bufs - bufs->objtotal : 0;
+	bufs->objtotal += (uint32_t)more;
+	geometry->csb_offset = memsize;
+	return 0;
+}
+
 static int geometry_compute(struct region_geometry *geometry, const struct region_config *config,
 			    struct error *error)
 {
+	const struct pool_limits *limits = config->id == REGION_GLOBAL_ID ? global_limits
+					   : config->memsize != 0	  ? external_limits
+									  : private_limits;
 	uint64_t offset = 0;
 	int result;
 
 	memset(geometry, 0, sizeof(*geometry));
-	result = pool_place(&geometry->if_pool, &offset, &if_limits, config->if_num,
+	result = pool_place(&geometry->if_pool, &offset, &limits[0], config->if_num,
 			    config->if_size, error);
 	if (result == 0)
-		result = pool_place(&geometry->ring_pool, &offset, &ring_limits, config->ring_num,
+		result = pool_place(&geometry->ring_pool, &offset, &limits[1], config->ring_num,
 				    config->ring_size, error);
 	if (result == 0)
-		result = pool_place(&geometry->buf_pool, &offset, &buf_limits, config->buf_num,
+		result = pool_place(&geometry->buf_pool, &offset, &limits[2], config->buf_num,
 				    config->buf_size, error);
 	if (result < 0)
 		return result;
 	geometry->csb_offset = offset;
+	if (config->memsize != 0)
+		result = geometry_fit(geometry, config->memsize, limits[2].max_num, error);
 	geometry->csb_num = config->csb_num;
-	geometry->memsize = offset + (uint64_t)config->csb_num * REGION_CSB_SIZE;
-	return 0;
+	geometry->memsize = geometry->csb_offset + (uint64_t)config->csb_num * REGION_CSB_SIZE;
+	return result;
 }
 
 static int pools_init(struct region *region)
@@ -265,11 +314,9 @@ int region_create(struct region **out, const struct region_config *config, struc
 	result = geometry_compute(&region->geometry, config, error);
 	if (result < 0)
 		goto fail_free;
-	result = id_alloc();
-	if (result < 0) {
-		error_set(error, -result, "all %d memory ids are in use", MAX_IDS - FIRST_ID);
+	result = id_alloc(config->id, error);
+	if (result < 0)
 		goto fail_free;
-	}
 	region->id = (uint16_t)result;
 	if (config->name != NULL)
 		snprintf(region->name, sizeof(region->name), "%s", config->name);

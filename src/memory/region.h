@@ -29,8 +29,17 @@ struct pool_geometry {
 	uint32_t objsize;  /* bytes */
 };
 
-/* What is asked for; 0 means netmap's private default (spec/ports.md section 8.4). */
+#define REGION_GLOBAL_ID 1 /* netmap's global region */
+
+/* What is asked for; 0 means netmap's default for such a region (spec/ports.md section 8.4). */
 struct region_config {
+	uint16_t id; /* 0: any above 1 that is free; or REGION_GLOBAL_ID */
+	/*
+	 * Not 0: the pools are made for so many bytes of somebody's own memory (EXTMEM,
+	 * section 8.6): what they leave of it becomes more buffers. netmap's limits for private
+	 * regions hold.
+	 */
+	uint64_t memsize;
 	const char *name; /* for people to know it by; NULL: its id will do. Is copied */
 	uint32_t if_num, if_size;
 	uint32_t ring_num, ring_size;
@@ -42,7 +51,8 @@ struct region_config {
 struct region_geometry {
 	uint64_t memsize; /* bytes, multiple of 4096; what mmap takes */
 	struct pool_geometry if_pool, ring_pool, buf_pool;
-	uint64_t csb_offset;
+	uint64_t csb_offset; /* end of the pools: the size of the region for who knows no CSB pages
+			      */
 	uint32_t csb_num;
 	bool hugepages; /* really backed by huge pages */
 };
@@ -60,9 +70,10 @@ void region_config_for_port(struct region_config *config, uint32_t tx_rings, uin
 			    uint32_t pipes);
 
 /*
- * Creates a region with one reference and a memory id > 1 that no living region
+ * Creates a region with one reference and a memory id that no living region
  * has. Pages are populated when first touched. -EINVAL: an object size or count
- * is out of netmap's limits; -ENOMEM; -ENOSPC: no memory id left.
+ * is out of netmap's limits, or the id; -ENOMEM: also if the pools do not fit in
+ * @config's memsize; -ENOSPC: no memory id left; -EEXIST: the global region lives.
  * Control thread, as everything below unless it says otherwise.
  */
 int region_create(struct region **region, const struct region_config *config, struct error *error);

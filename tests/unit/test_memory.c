@@ -70,6 +70,122 @@ static void default_port_region_matches_netmap(void **state)
 	region_put(region);
 }
 
+/* Each direction counts with its own rings and slots, and extra buffers on top. */
+static void lopsided_ports_are_sized_by_netmaps_formula(void **state)
+{
+	struct region_config config = {0};
+
+	(void)state;
+	region_config_for_port(&config, 3, 1, 512, 2048, 1000, 2);
+	assert_int_equal(config.if_size, 1024);
+	assert_int_equal(config.if_num, 2 + 4 * 2);
+	assert_int_equal(config.ring_size, 256 + 16 * 2048);
+	assert_int_equal(config.ring_num, 4 + 2 + 8 * 2);
+	assert_int_equal(config.buf_num, (8 + 2) * 2048 + (8 + 4) * 512 + 2 + 1000);
+}
+
+/* spec/ports.md section 8.4. */
+static void the_global_region_is_netmaps_and_there_is_one(void **state)
+{
+	struct region_config config = {.id = REGION_GLOBAL_ID};
+	struct region *region, *other;
+	struct error error;
+
+	(void)state;
+	if (region_create(&region, &config, &error) < 0)
+		fail_msg("%s", error.text);
+	const struct region_geometry *g = region_geometry(region);
+	assert_int_equal(region_id(region), 1);
+	assert_int_equal(g->if_pool.objtotal, 100);
+	assert_int_equal(g->if_pool.objsize, 1024);
+	assert_int_equal(g->ring_pool.objtotal, 200);
+	assert_int_equal(g->ring_pool.objsize, 36864);
+	assert_int_equal(g->buf_pool.objtotal, 163840);
+	assert_int_equal(g->buf_pool.objsize, 2048);
+	assert_int_equal(g->csb_offset, 343019520);
+	assert_int_equal(region_create(&other, &config, &error), -EEXIST);
+	config.id = 2;
+	assert_int_equal(region_create(&other, &config, &error), -EINVAL);
+	region_put(region);
+	config.id = REGION_GLOBAL_ID;
+	config.if_num = 9;
+	assert_int_equal(region_create(&region, &config, &error), -EINVAL);
+	config.if_num = 10;
+	config.csb_num = 3;
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	assert_int_equal(region_geometry(region)->memsize,
+			 region_geometry(region)->csb_offset + 3 * REGION_CSB_SIZE);
+	region_put(region);
+}
+
+/* spec/ports.md section 8.6. */
+static void pools_fill_external_memory(void **state)
+{
+	struct region_config config = {.if_num = 4,
+				       .if_size = 1024,
+				       .ring_num = 4,
+				       .ring_size = 1024,
+				       .buf_num = 8,
+				       .buf_size = 512,
+				       .memsize = 3 * 4096};
+	struct region_config defaults = {.memsize = 4 * 1024 + 4 * 20480 + 4098 * 2048};
+	struct region *region;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	const struct region_geometry *g = region_geometry(region);
+	assert_int_equal(g->memsize, 3 * 4096);
+	assert_int_equal(g->csb_offset, 3 * 4096);
+	assert_int_equal(g->ring_pool.offset, 4096);
+	assert_int_equal(g->buf_pool.offset, 8192);
+	assert_int_equal(g->buf_pool.objtotal, 8);
+	assert_int_equal(region_bufs_free(region), 6);
+	region_put(region);
+	config.memsize -= 1;
+	assert_int_equal(region_create(&region, &config, &error), -ENOMEM);
+	assert_non_null(strstr(error.text, "12288"));
+
+	/* What is left becomes buffers, also where it is no whole number of pages or of them. */
+	config.buf_size = 1536;
+	config.memsize = (2 + 3) * 4096 + 4095;
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	g = region_geometry(region);
+	assert_int_equal(g->buf_pool.objtotal, 8);
+	assert_int_equal(g->memsize, 5 * 4096);
+	region_put(region);
+	config.memsize = 1 << 20;
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	g = region_geometry(region);
+	assert_int_equal(g->memsize, 1 << 20);
+	assert_int_equal(g->buf_pool.objtotal, ((1 << 20) - 8192) / 1536);
+	int64_t last = -1;
+	for (uint32_t i = 0; i < g->buf_pool.objtotal - REGION_FIRST_BUF; i++)
+		last = region_buf_alloc(region);
+	assert_int_equal(last, g->buf_pool.objtotal - 1);
+	assert_int_equal(region_buf_alloc(region), -ENOMEM);
+	region_put(region);
+	config.memsize = UINT64_C(1) << 33; /* no more buffers than there may be */
+	assert_int_equal(region_create(&region, &config, &error), 0);
+	assert_int_equal(region_geometry(region)->buf_pool.objtotal, 1000000);
+	region_put(region);
+
+	assert_int_equal(region_create(&region, &defaults, &error), 0);
+	assert_int_equal(region_geometry(region)->if_pool.objtotal, 4);
+	assert_int_equal(region_geometry(region)->buf_pool.objtotal, 4098);
+	region_put(region);
+
+	/* Limits as those of a private region. */
+	struct region_config bad[] = {config, config, config, config, config};
+	bad[0].if_num = 101;
+	bad[1].ring_num = 1025;
+	bad[2].buf_size = 65537;
+	bad[3].ring_size = 255;
+	bad[4].buf_num = 3;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(region_create(&region, &bad[i], &error), -EINVAL);
+}
+
 static void sizes_are_rounded_to_whole_pages(void **state)
 {
 	struct region_config config = {.if_num = 1,
@@ -343,6 +459,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pool_hands_out_in_order_and_once),
 		cmocka_unit_test(default_port_region_matches_netmap),
+		cmocka_unit_test(lopsided_ports_are_sized_by_netmaps_formula),
+		cmocka_unit_test(the_global_region_is_netmaps_and_there_is_one),
+		cmocka_unit_test(pools_fill_external_memory),
 		cmocka_unit_test(sizes_are_rounded_to_whole_pages),
 		cmocka_unit_test(out_of_range_sizes_are_refused),
 		cmocka_unit_test(ids_are_unique_and_reused),
