@@ -156,45 +156,91 @@ static void vale_reset(struct port *port)
 {
 	struct vale_port *self = vale_port_of(port);
 
-	mac_table_flush_port(&self->vale->macs, self->index);
+	if (atomic_load(&self->attached))
+		mac_table_flush_port(&self->vale->macs, self->index);
 	for (unsigned i = 0; i < port_num_rings(port); i++)
 		vale_reset_ring(&port->rings[i]);
 }
 
-static void vale_unpublish(struct port *port)
+void vale_port_unpublish(struct port *port)
 {
 	struct vale_port *self = vale_port_of(port);
 	struct vale *vale = self->vale;
 	unsigned end;
 
 	/* Called twice; in between the index may have got a new port. */
-	if (atomic_load(&vale->ports[self->index]) != port)
+	if (!atomic_load(&self->attached))
 		return;
+	atomic_store(&self->attached, false);
 	atomic_store(&vale->ports[self->index], NULL);
 	for (end = VALE_MAX_PORTS; end > 0 && atomic_load(&vale->ports[end - 1]) == NULL;)
 		end--;
 	atomic_store(&vale->ports_end, end);
 }
 
-static void vale_detach(struct port *port)
+void vale_port_forget(struct port *port)
 {
 	struct vale_port *self = vale_port_of(port);
 
+	if (self->vale == NULL)
+		return;
 	mac_table_flush_port(&self->vale->macs, self->index);
 	self->vale->num_ports--;
+	self->vale = NULL;
+}
+
+/* On no switch there is nobody to hear what is sent (2.8). */
+static enum port_work discard(struct kring *tx)
+{
+	uint64_t packets = 0;
+
+	if (!kring_pull(tx))
+		return PORT_STOPPED;
+	if (tx->head == tx->hwcur)
+		return PORT_DRY;
+	kring_set_need_kick(tx, false);
+	for (uint32_t index = tx->hwcur; index != tx->head;
+	     index = ring_next(tx->num_slots, index)) {
+		struct netmap_slot slot = kring_load_slot(tx, index);
+
+		kring_clear_buf_changed(tx, index, slot);
+		packets += (slot.flags & NS_MOREFRAG) == 0;
+	}
+	ring_count(&tx->counters, RING_DROP_NO_DESTINATION, packets);
+	tx->hwcur = tx->head;
+	tx->hwtail = ring_prev(tx->num_slots, tx->hwcur);
+	kring_push(tx);
+	return PORT_DRY;
+}
+
+static enum port_work vale_port_run(struct kring *tx, unsigned budget)
+{
+	const struct vale_port *self = vale_port_of(tx->port);
+
+	/* Pairs with vale_port_attach(). */
+	return atomic_load_explicit(&self->attached, memory_order_acquire) ? vale_run(tx, budget)
+									   : discard(tx);
 }
 
 static const struct port_ops vale_ops = {
 	.type = "vale",
-	.run = vale_run,
+	.run = vale_port_run,
 	.pending = vale_pending,
 	.enable_kicks = vale_enable_kicks,
 	.kicked = vale_kicked,
 	.reset = vale_reset,
 	.reset_ring = vale_reset_ring,
-	.unpublish = vale_unpublish,
-	.detach = vale_detach,
+	.unpublish = vale_port_unpublish,
+	.detach = vale_port_forget,
 };
+
+/* What a port is called on its switch. */
+static const char *name_on_switch(const char *name)
+{
+	const char *colon = strchr(name, ':');
+
+	return colon != NULL ? colon + 1 : name;
+}
 
 static int index_find(const struct vale *vale, const char *name, struct error *error)
 {
@@ -206,7 +252,7 @@ static int index_find(const struct vale *vale, const char *name, struct error *e
 		if (port == NULL) {
 			if (found < 0)
 				found = i;
-		} else if (strcmp(port->name, name) == 0) {
+		} else if (strcmp(name_on_switch(port->name), name_on_switch(name)) == 0) {
 			return error_set(error, EEXIST, "port %s exists already", name);
 		}
 	}
@@ -216,10 +262,41 @@ static int index_find(const struct vale *vale, const char *name, struct error *e
 	return found;
 }
 
+static void publish(struct port *port, struct vale *vale, unsigned index)
+{
+	struct vale_port *self = vale_port_of(port);
+
+	self->vale = vale;
+	self->index = index;
+	vale->num_ports++;
+	atomic_store(&self->attached, true);
+	atomic_store(&vale->ports[index], port);
+	if (index >= atomic_load(&vale->ports_end))
+		atomic_store(&vale->ports_end, index + 1);
+}
+
+struct vale *vale_port_switch(const struct port *port)
+{
+	return vale_port_of(port)->vale;
+}
+
+int vale_port_attach(struct port *port, struct vale *vale, struct error *error)
+{
+	const struct vale_port *self = vale_port_of(port);
+
+	if (self->vale != NULL)
+		return error_set(error, EBUSY, "port %s is on switch %s already", port->name,
+				 self->vale->name);
+	int index = index_find(vale, port->name, error);
+	if (index >= 0)
+		publish(port, vale, (unsigned)index);
+	return index;
+}
+
 int vale_port_create(struct port **out, struct vale *vale, const struct port_config *config,
 		     struct region *region, struct error *error)
 {
-	int index = index_find(vale, config->name, error);
+	int index = vale != NULL ? index_find(vale, config->name, error) : 0;
 	if (index < 0)
 		return index;
 	struct port *port = calloc(1, sizeof(*port));
@@ -238,13 +315,9 @@ int vale_port_create(struct port **out, struct vale *vale, const struct port_con
 		if (result < 0)
 			goto fail_fini;
 	}
-	self->vale = vale;
-	self->index = (unsigned)index;
 	port->type_private = self;
-	vale->num_ports++;
-	atomic_store(&vale->ports[index], port);
-	if ((unsigned)index >= atomic_load(&vale->ports_end))
-		atomic_store(&vale->ports_end, (unsigned)index + 1);
+	if (vale != NULL)
+		publish(port, vale, (unsigned)index);
 	*out = port;
 	return 0;
 

@@ -45,14 +45,34 @@ struct vale_mac {
 unsigned vale_macs(struct vale *vale, struct vale_mac *macs, unsigned capacity);
 /* NULL if there is no port at this index. */
 struct port *vale_port(const struct vale *vale, unsigned index);
+/* Its index on its switch. */
 unsigned vale_port_index(const struct port *port);
 
 /*
- * Creates a port on the switch; its rings are not yet with the engine.
- * -EINVAL (configuration), -EEXIST (name), -ENOSPC (254 ports), -ENOMEM.
- * The port is freed with port_destroy().
+ * Creates a port on the switch; its rings are not yet with the engine. @vale NULL: on none, and
+ * what it sends is discarded until vale_port_attach() (a persistent port, spec/ports.md
+ * section 2.8). -EINVAL (configuration), -EEXIST (name), -ENOSPC (254 ports), -ENOMEM. The port is
+ * freed with port_destroy().
  */
 int vale_port_create(struct port **port, struct vale *vale, const struct port_config *config,
 		     struct region *region, struct error *error);
+
+/* The switch that the port is on, or NULL. */
+struct vale *vale_port_switch(const struct port *port);
+
+/*
+ * Puts a port that is on no switch onto @vale, where it is known by the part of its name
+ * after ':'. Its index there, or -EBUSY: it is on a switch; -EEXIST: the name is taken there;
+ * -ENOSPC: 254 ports.
+ */
+int vale_port_attach(struct port *port, struct vale *vale, struct error *error);
+
+/*
+ * Takes it off again in two steps: after the first it sends nothing to the switch and
+ * gets nothing, but for packets that are on their way; engine_synchronize() waits for
+ * these. The second makes the index free, forgets the addresses, and lets vale_destroy() succeed.
+ */
+void vale_port_unpublish(struct port *port);
+void vale_port_forget(struct port *port);
 
 #endif

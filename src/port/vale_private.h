@@ -24,8 +24,13 @@ struct vale {
 };
 
 struct vale_port {
-	struct vale *vale;
+	/*
+	 * Workers may use these two while they see `attached`, and until they next pass a point
+	 * where engine_synchronize() waits for them: vale_port_forget() comes after that.
+	 */
+	struct vale *vale; /* NULL: on no switch */
 	unsigned index;
+	_Atomic bool attached; /* the control thread writes */
 };
 
 static inline struct vale_port *vale_port_of(const struct port *port)

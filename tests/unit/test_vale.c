@@ -1232,6 +1232,90 @@ static void a_buffer_used_on_both_sides_harms_nobody_else(void **state)
 	region_put(region);
 }
 
+/* ---- ports that come and go without being made or deleted ---- */
+
+static void persistent_ports_wander(void **state)
+{
+	struct vale_config vale_config = {.name = "vale1"};
+	struct port_config config = {.tx_slots = SLOTS, .rx_slots = SLOTS, .name = "eth7"};
+	static struct guest wanderer __attribute__((aligned(64)));
+	struct region *region = test_region(1, 1, SLOTS, BUF_SIZE);
+	uint8_t frame[60], got[BUF_SIZE];
+	struct port *port, *taken;
+	struct vale *other;
+	struct error error;
+	struct net net;
+
+	(void)state;
+	net_create(&net, 2);
+	assert_int_equal(vale_create(&other, &vale_config, NULL), 0);
+	assert_int_equal(vale_port_create(&port, NULL, &config, region, &error), 0);
+	assert_null(vale_port_switch(port));
+	memset(&wanderer, 0, sizeof(wanderer));
+	guest_attach(&wanderer, port);
+
+	/* On no switch: what it sends is taken, and heard by nobody. */
+	for (unsigned round = 0; round < 3; round++) {
+		frame_fill(frame, sizeof(frame), BROADCAST, MAC(7), 1);
+		for (unsigned n = 0; n < SLOTS / 2 - 1; n++)
+			guest_send(&wanderer, 0, frame, sizeof(frame), 30);
+		guest_slot(&wanderer, 0, 0)->flags |= NS_BUF_CHANGED;
+		assert_int_equal(guest_run(&wanderer, 0), PORT_DRY);
+		assert_int_equal(guest_slot(&wanderer, 0, 0)->flags & NS_BUF_CHANGED, 0);
+		assert_int_equal(guest_available(&wanderer, 0), SLOTS - 1);
+		assert_int_equal(guest_counter(&wanderer, 0, RING_DROP_NO_DESTINATION),
+				 (round + 1) * (SLOTS / 2 - 1));
+	}
+
+	assert_int_equal(vale_port_attach(port, net.vale, &error), 2);
+	assert_ptr_equal(vale_port_switch(port), net.vale);
+	assert_int_equal(vale_port_index(port), 2);
+	assert_int_equal(vale_port_attach(port, other, &error), -EBUSY);
+	assert_non_null(strstr(error.text, "vale0"));
+	frame_fill(frame, sizeof(frame), BROADCAST, MAC(7), 2);
+	guest_send(&wanderer, 0, frame, sizeof(frame), BUF_SIZE);
+	guest_run(&wanderer, 0);
+	assert_int_equal(guest_receive(net.guests[0], 0, got, sizeof(got)), 60);
+	assert_memory_equal(got, frame, sizeof(frame));
+	say(&net, 0, MAC(7), MAC(0), 3);
+	assert_int_equal(guest_receive(&wanderer, 0, got, sizeof(got)), 60);
+	/* Its name there is "vale0:eth7". */
+	struct region *second = test_region(1, 1, SLOTS, BUF_SIZE);
+	strcpy(config.name, "vale0:eth7");
+	assert_int_equal(vale_port_create(&taken, net.vale, &config, second, &error), -EEXIST);
+
+	/* Off it again, in two steps; frames to its address are flooded, not lost with it. */
+	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), 60);
+	vale_port_unpublish(port);
+	vale_port_unpublish(port);
+	assert_int_equal(vale_num_ports(net.vale), 3);
+	say(&net, 0, MAC(7), MAC(0), 4);
+	assert_int_equal(guest_receive(&wanderer, 0, got, sizeof(got)), -1);
+	vale_port_forget(port);
+	vale_port_forget(port);
+	assert_int_equal(vale_num_ports(net.vale), 2);
+	assert_null(vale_port_switch(port));
+	say(&net, 0, MAC(7), MAC(0), 5);
+	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), 60);
+	uint64_t dropped = guest_counter(&wanderer, 0, RING_DROP_NO_DESTINATION);
+	guest_send(&wanderer, 0, frame, sizeof(frame), BUF_SIZE);
+	guest_run(&wanderer, 0);
+	assert_int_equal(guest_counter(&wanderer, 0, RING_DROP_NO_DESTINATION), dropped + 1);
+	assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), -1);
+
+	/* Meanwhile the name may be taken, and then it can't come back; elsewhere it can. */
+	assert_int_equal(vale_port_create(&taken, net.vale, &config, second, &error), 0);
+	assert_int_equal(vale_port_attach(port, net.vale, &error), -EEXIST);
+	assert_int_equal(vale_port_attach(port, other, &error), 0);
+	port_destroy(taken);
+	region_put(second);
+	guest_detach(&wanderer);
+	port_destroy(port); /* leaves the switch by itself */
+	assert_int_equal(vale_destroy(other, NULL), 0);
+	region_put(region);
+	net_destroy(&net);
+}
+
 /* ---- several rings ---- */
 
 static void say_on_ring(struct net *net, unsigned sender, unsigned ring, uint64_t to, uint64_t from,
@@ -1664,6 +1748,7 @@ int main(void)
 		cmocka_unit_test(a_64_kb_frame_crosses_whole),
 		cmocka_unit_test(exactly_len_bytes_are_written),
 		cmocka_unit_test(a_buffer_used_on_both_sides_harms_nobody_else),
+		cmocka_unit_test(persistent_ports_wander),
 		cmocka_unit_test(rings_are_chosen_by_the_senders_ring),
 		cmocka_unit_test(flooded_and_unicast_packets_stay_in_order),
 		cmocka_unit_test(one_interrupt_per_batch_and_only_when_asked),
