@@ -11,18 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/queue.h>
 
 #include "attach/memdev.h"
+#include "attach/region_watch.h"
 #include "attach/socket_listener.h"
 #include "attach/vfio_user_attachment.h"
 #include "attach/vfio_user_connection.h"
 #include "engine/closer.h"
-#include "engine/endpoint.h"
+#include "engine/engine.h"
 #include "memory/region.h"
-#include "port/buffers.h"
 #include "port/port.h"
 
 /*
@@ -52,7 +50,7 @@ struct memdev_listener {
 	/* For showing: written by the worker, refused connections by the control thread. */
 	struct vfio_user_counters counters;
 
-	struct watch lost_watch; /* of the region's memory */
+	struct region_watch *memory_watch;
 };
 
 /* ---- on the worker ---- */
@@ -75,36 +73,11 @@ static void connection_ended(struct vfio_user_connection *base, int reason)
 		    strerror(-reason));
 }
 
-static void stop_rings(struct port *port)
-{
-	endpoint_fault(port, PTNET_FAULT_CSB);
-}
-
-static void memory_lost(struct watch *watch, uint32_t epoll_events)
-{
-	struct memdev_listener *listener =
-		(struct memdev_listener *)((char *)watch -
-					   offsetof(struct memdev_listener, lost_watch));
-	eventfd_t count;
-
-	(void)epoll_events;
-	if (eventfd_read(watch->fd, &count) < 0)
-		return;
-	vfio_user_count(&listener->counters.error[VFIO_USER_ERROR_REGION_LOST]);
-	log_limited(
-		&listener->log_limit, LOG_LEVEL_ERROR,
-		"%s: a VM took memory out of it that cannot be replaced; its rings have stopped "
-		"for good: delete its ports and make them anew",
-		listener->name);
-	buffers_visit_ports(listener->region, stop_rings);
-}
-
-/* worker_call() */
-static void unwatch_memory(void *argument)
+static void memory_lost(void *argument)
 {
 	struct memdev_listener *listener = argument;
 
-	worker_watch_del(listener->worker, &listener->lost_watch);
+	vfio_user_count(&listener->counters.error[VFIO_USER_ERROR_REGION_LOST]);
 }
 
 /* worker_call() */
@@ -200,14 +173,10 @@ int memdev_listen(struct memdev_listener **out, struct engine *engine, struct ev
 	if (result < 0)
 		goto fail_closer;
 	listener->region = region_get(region);
-	listener->lost_watch =
-		(struct watch){.fd = region_lost_eventfd(region), .ready = memory_lost};
-	result = worker_watch_add(listener->worker, &listener->lost_watch, EPOLLIN);
-	if (result < 0) {
-		error_set(error, -result, "region %s: cannot watch its memory: %s", name,
-			  strerror(-result));
+	result = region_watch_open(&listener->memory_watch, listener->worker, region, name,
+				   memory_lost, listener, error);
+	if (result < 0)
 		goto fail_watch;
-	}
 	*out = listener;
 	return 0;
 
@@ -225,7 +194,7 @@ void memdev_unlisten(struct memdev_listener *listener)
 {
 	socket_listener_close(&listener->socket);
 	worker_call(listener->worker, end_all, listener);
-	worker_call(listener->worker, unwatch_memory, listener);
+	region_watch_close(listener->memory_watch);
 	closer_destroy(listener->closer);
 	region_put(listener->region);
 	free(listener);

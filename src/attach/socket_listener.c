@@ -14,7 +14,7 @@
 #include "engine/closer.h"
 #include "log/log.h"
 
-#define BACKLOG 16
+#define BACKLOG 64
 
 static const struct timeval retry_after = {.tv_sec = 1};
 
@@ -65,8 +65,16 @@ static void on_retry(evutil_socket_t fd, short events, void *argument)
 	event_add(listener->readable, NULL);
 }
 
+static int make_socket(const struct socket_listener *listener)
+{
+	int type = listener->type != 0 ? listener->type : SOCK_STREAM;
+
+	return socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
 /* Removes a socket file that nobody listens at. */
-static int remove_stale(const struct sockaddr_un *address, struct error *error)
+static int remove_stale(const struct socket_listener *listener, const struct sockaddr_un *address,
+			struct error *error)
 {
 	const char *path = address->sun_path;
 	struct stat status;
@@ -79,7 +87,7 @@ static int remove_stale(const struct sockaddr_un *address, struct error *error)
 	}
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(error, EEXIST, "%s exists and is no socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = make_socket(listener);
 	if (fd < 0)
 		return error_set(error, errno, "%s: %s", path, strerror(errno));
 	result = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
@@ -100,7 +108,7 @@ static int bind_and_listen(struct socket_listener *listener, const struct sockad
 	const char *path = address->sun_path;
 	struct stat status;
 
-	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	listener->fd = make_socket(listener);
 	if (listener->fd < 0)
 		return error_set(error, errno, "%s: cannot make a socket: %s", path,
 				 strerror(errno));
@@ -148,7 +156,7 @@ int socket_listener_open(struct socket_listener *listener, struct event_base *ba
 				 "characters",
 				 path, sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	result = remove_stale(&address, error);
+	result = remove_stale(listener, &address, error);
 	if (result == 0)
 		result = bind_and_listen(listener, &address, access, error);
 	if (result < 0)

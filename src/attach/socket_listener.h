@@ -17,7 +17,8 @@ struct event;
 struct event_base;
 
 struct socket_listener {
-	int fd; /* -1: not listening */
+	int fd;	  /* -1: not listening */
+	int type; /* SOCK_SEQPACKET; 0: SOCK_STREAM */
 	char *path;
 	dev_t device; /* of the socket's file, so that no other is removed */
 	ino_t inode;
@@ -31,9 +32,9 @@ struct socket_listener {
 };
 
 /*
- * Listens at @path; set ->closer and ->accepted before. A socket file that nobody listens at is
- * replaced. -EEXIST: somebody does, or it is no socket; -ENAMETOOLONG; else what
- * the system says. Nothing is held after a failure.
+ * Listens at @path; set ->type, ->closer and ->accepted before. A socket file that nobody listens
+ * at is replaced. -EEXIST: somebody does, or it is no socket; -ENAMETOOLONG; else what the system
+ * says. Nothing is held after a failure.
  */
 int socket_listener_open(struct socket_listener *listener, struct event_base *base,
 			 const char *path, const struct socket_access *access, struct error *error);
