@@ -21,6 +21,7 @@
 #include "control/configuration.h"
 #include "control/control_socket.h"
 #include "control/inventory.h"
+#include "control/netmap_device.h"
 #include "control/protocol.h"
 #include "control/readiness.h"
 #include "control/sandbox.h"
@@ -44,6 +45,7 @@ struct daemon {
 	struct event *signals[3];
 	struct engine *engine;
 	struct inventory inventory;
+	struct netmap_device netmap;
 	struct request_context requests;
 };
 
@@ -52,7 +54,8 @@ struct daemon {
 static void usage(FILE *to)
 {
 	fputs("Usage: ptnetd [OPTION]...\n"
-	      "Serves netmap ports to virtual machines (vfio-user). Stays in the foreground.\n"
+	      "Serves netmap ports to virtual machines (vfio-user) and to host programs\n"
+	      "(ptnet-run(1)). Stays in the foreground.\n"
 	      "\n"
 	      "  -c, --config FILE      read the configuration (ptnetd.json(5)); default: none\n"
 	      "      --control PATH     control socket; default: " CONTROL_DEFAULT_PATH "\n"
@@ -336,19 +339,26 @@ static uint64_t monotonic_ns(void)
 static int serve(struct daemon *daemon, struct error *error)
 {
 	const struct configuration *configuration = &daemon->configuration;
+	const struct socket_access programs = {.uid = configuration->netmap.access.uid,
+					       .gid = configuration->netmap.access.gid,
+					       .mode = 0660};
 	int rc;
 
 	inventory_init(&daemon->inventory, daemon->engine, daemon->base,
-		       configuration->sockets_directory, &configuration->sockets_access);
+		       configuration->sockets_directory, &configuration->sockets_access, &programs);
 	daemon->requests = (struct request_context){.inventory = &daemon->inventory,
 						    .started_ns = monotonic_ns()};
 	rc = inventory_apply(&daemon->inventory, configuration, error);
 	if (rc == 0)
+		rc = netmap_device_open(&daemon->netmap, &daemon->inventory, &configuration->netmap,
+					error);
+	if (rc == 0)
 		rc = control_socket_serve(daemon->control, daemon->base, &daemon->requests, error);
 	if (rc == 0) {
-		log_info("ready: %u workers, control socket %s, ports' sockets in %s",
+		log_info("ready: %u workers, control socket %s, ports' sockets in %s, netmap "
+			 "socket %s",
 			 engine_num_workers(daemon->engine), configuration->control_path,
-			 configuration->sockets_directory);
+			 configuration->sockets_directory, configuration->netmap.path);
 		readiness_notify("READY=1");
 		event_base_dispatch(daemon->base);
 	}
@@ -377,6 +387,7 @@ static int run(struct daemon *daemon, bool sandbox, struct error *error)
 	if (rc < 0)
 		goto out_signals;
 	rc = serve(daemon, error);
+	netmap_device_close(&daemon->netmap);
 	inventory_fini(&daemon->inventory);
 	engine_destroy(daemon->engine);
 out_signals:

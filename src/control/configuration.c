@@ -12,7 +12,8 @@
 #include "control/json_reader.h"
 #include "control/protocol.h"
 
-#define PATH_SIZE 64 /* of "regions[12345]" and the like */
+#define NETMAP_SOCKET_NAME "/netmap.sock"
+#define PATH_SIZE	   64 /* of "regions[12345]" and the like */
 
 void configuration_init(struct configuration *configuration)
 {
@@ -22,6 +23,7 @@ void configuration_init(struct configuration *configuration)
 		.control_path = CONTROL_DEFAULT_PATH,
 		.control_access = access,
 		.sockets_access = access,
+		.netmap = {.access = access, .made_mode = CONFIGURATION_DEFAULT_MADE_MODE},
 		.engine = {.look_max_us = CONFIGURATION_DEFAULT_LOOK_MAX_US},
 		.log_level = LOG_LEVEL_INFO,
 	};
@@ -49,10 +51,29 @@ void control_directory(const struct configuration *configuration, char directory
 	snprintf(directory, SOCKET_PATH_SIZE, "%.*s", slash > path ? (int)(slash - path) : 1, path);
 }
 
+static void netmap_complete(struct configuration *configuration)
+{
+	struct netmap_config *netmap = &configuration->netmap;
+	const struct socket_access own = {.uid = geteuid(), .gid = getegid()};
+	char directory[SOCKET_PATH_SIZE];
+	size_t length;
+
+	netmap->access = socket_access_or(netmap->access, configuration->sockets_access);
+	netmap->access = socket_access_or(netmap->access, own);
+	if (netmap->path[0] != '\0')
+		return;
+	control_directory(configuration, directory);
+	length = strlen(directory);
+	/* If it does not fit, making the socket says so. */
+	snprintf(netmap->path, sizeof(netmap->path), "%.*s%s", (int)length, directory,
+		 directory[length - 1] == '/' ? NETMAP_SOCKET_NAME + 1 : NETMAP_SOCKET_NAME);
+}
+
 void configuration_complete(struct configuration *configuration)
 {
 	if (configuration->sockets_directory[0] == '\0')
 		control_directory(configuration, configuration->sockets_directory);
+	netmap_complete(configuration);
 }
 
 int log_level_parse(const char *name, enum log_level *level, struct error *error)
@@ -108,6 +129,22 @@ static int sockets_parse(struct configuration *configuration, const json_t *valu
 	json_reader_open(&reader, value, "sockets", error);
 	absolute_path_read(&reader, "directory", configuration->sockets_directory);
 	socket_access_read(&reader, &configuration->sockets_access);
+	return json_reader_close(&reader);
+}
+
+static int netmap_parse(struct configuration *configuration, const json_t *value,
+			struct error *error)
+{
+	struct netmap_config *netmap = &configuration->netmap;
+	struct json_reader reader;
+
+	if (value == NULL)
+		return 0;
+	json_reader_open(&reader, value, "netmap", error);
+	absolute_path_read(&reader, "path", netmap->path);
+	socket_access_read(&reader, &netmap->access);
+	mode_read(&reader, "made_mode", &netmap->made_mode);
+	json_reader_bool(&reader, "global_region", &netmap->global_region);
 	return json_reader_close(&reader);
 }
 
@@ -177,7 +214,7 @@ static const char *region_name_of(const void *element)
 
 static const char *switch_name_of(const void *element)
 {
-	return ((const struct vale_config *)element)->name;
+	return ((const struct switch_spec *)element)->config.name;
 }
 
 static const char *port_name_of(const void *element)
@@ -270,20 +307,21 @@ static int root_parse(struct configuration *configuration, const json_t *root, s
 	const struct list lists[] = {
 		{"regions", sizeof(struct region_spec), (void **)&configuration->regions,
 		 &configuration->num_regions, parse_region, region_name_of},
-		{"switches", sizeof(struct vale_config), (void **)&configuration->switches,
+		{"switches", sizeof(struct switch_spec), (void **)&configuration->switches,
 		 &configuration->num_switches, parse_switch, switch_name_of},
 		{"ports", sizeof(struct port_spec), (void **)&configuration->ports,
 		 &configuration->num_ports, parse_port, port_name_of},
 		{"pipes", sizeof(struct port_spec), (void **)&configuration->pipes,
 		 &configuration->num_pipes, parse_pipe, port_name_of},
 	};
-	const json_t *arrays[4], *control, *sockets, *engine, *log;
+	const json_t *arrays[4], *control, *sockets, *netmap, *engine, *log;
 	struct json_reader reader;
 	int rc;
 
 	json_reader_open(&reader, root, "", error);
 	control = json_reader_object(&reader, "control");
 	sockets = json_reader_object(&reader, "sockets");
+	netmap = json_reader_object(&reader, "netmap");
 	engine = json_reader_object(&reader, "engine");
 	log = json_reader_object(&reader, "log");
 	for (size_t i = 0; i < 4; i++)
@@ -293,6 +331,8 @@ static int root_parse(struct configuration *configuration, const json_t *root, s
 		rc = control_parse(configuration, control, error);
 	if (rc == 0)
 		rc = sockets_parse(configuration, sockets, error);
+	if (rc == 0)
+		rc = netmap_parse(configuration, netmap, error);
 	if (rc == 0)
 		rc = engine_parse(configuration, engine, error);
 	if (rc == 0)

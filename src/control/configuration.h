@@ -8,11 +8,13 @@
 
 #include <stddef.h>
 
+#include "control/netmap_device.h"
 #include "control/specs.h"
 #include "engine/engine.h"
 #include "log/log.h"
 
 #define CONFIGURATION_DEFAULT_LOOK_MAX_US 100
+#define CONFIGURATION_DEFAULT_MADE_MODE	  0600
 #define CONFIGURATION_MAX_LOOK_US	  1000 /* engine.h */
 #define CONFIGURATION_MAX_WORKERS	  256
 #define CONFIGURATION_MAX_FILE		  (16u << 20) /* bytes */
@@ -22,12 +24,13 @@ struct configuration {
 	struct socket_access control_access;
 	char sockets_directory[SOCKET_PATH_SIZE]; /* empty: where the control socket is */
 	struct socket_access sockets_access;	  /* for ports and regions that don't say */
+	struct netmap_config netmap;
 	struct engine_config engine;
 	enum log_level log_level;
 
 	size_t num_regions, num_switches, num_ports, num_pipes;
 	struct region_spec *regions;
-	struct vale_config *switches;
+	struct switch_spec *switches;
 	struct port_spec *ports;
 	struct port_spec *pipes;
 };
@@ -46,7 +49,10 @@ int configuration_load(struct configuration *configuration, const char *path, st
 int configuration_parse(struct configuration *configuration, const char *text, size_t length,
 			struct error *error);
 
-/* Fills in what follows from other things: the socket directory from the control socket. */
+/*
+ * Fills in what follows from other things: the socket directory and the netmap socket from the
+ * control socket, and the latter's owner from those of the other sockets.
+ */
 void configuration_complete(struct configuration *configuration);
 
 /* The directory in which the control socket is. */

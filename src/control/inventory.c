@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach/region_watch.h"
 #include "control/configuration.h"
+#include "control/inventory_made.h"
+#include "control/inventory_private.h"
 #include "engine/engine.h"
 #include "log/log.h"
+#include "port/null.h"
 
 #define MIN_BUFFERS 4098 /* netmap's smallest private region, spec/ports.md section 8.4 */
 
@@ -19,9 +23,11 @@ static int out_of_memory(struct error *error)
 }
 
 void inventory_init(struct inventory *inventory, struct engine *engine, struct event_base *base,
-		    const char *sockets_directory, const struct socket_access *access)
+		    const char *sockets_directory, const struct socket_access *access,
+		    const struct socket_access *programs)
 {
-	*inventory = (struct inventory){.engine = engine, .base = base, .access = *access};
+	*inventory = (struct inventory){
+		.engine = engine, .base = base, .access = *access, .programs = *programs};
 	snprintf(inventory->sockets_directory, sizeof(inventory->sockets_directory), "%s",
 		 sockets_directory);
 	TAILQ_INIT(&inventory->regions);
@@ -72,35 +78,48 @@ struct inventory_pipe *inventory_pipe_find(const struct inventory *inventory, co
 
 /* ---- regions ---- */
 
-static int region_make(struct inventory_region **out, struct inventory *inventory, const char *name,
-		       const struct region_config *config, bool implicit,
-		       struct socket_access access, struct error *error)
+/* Lets VMs in, or at least looks after the memory. */
+static int region_open(struct inventory_region *region, struct inventory *inventory,
+		       const struct socket_access *sockets, struct error *error)
+{
+	struct socket_access access;
+
+	if (sockets == NULL)
+		return region_watch_open(&region->watch, engine_least_loaded(inventory->engine),
+					 region->region, region->name, NULL, NULL, error);
+	access = socket_access_or(*sockets, inventory->access);
+	return memdev_listen(&region->listener, inventory->engine, inventory->base, region->region,
+			     region->name, region->socket, &access, error);
+}
+
+int inventory_region_make(struct inventory_region **out, struct inventory *inventory,
+			  const char *name, const struct region_config *config, bool implicit,
+			  const struct socket_access *sockets, struct error *error)
 {
 	struct inventory_region *made = calloc(1, sizeof(*made));
 	struct region_config named = *config;
-	int rc;
+	int rc = 0;
 
 	if (made == NULL)
 		return out_of_memory(error);
 	named.name = name;
 	snprintf(made->name, sizeof(made->name), "%s", name);
 	made->implicit = implicit;
-	access = socket_access_or(access, inventory->access);
-	rc = name_region_socket(made->socket, inventory->sockets_directory, name, error);
+	if (sockets != NULL)
+		rc = name_region_socket(made->socket, inventory->sockets_directory, name, error);
 	if (rc < 0)
 		goto fail_name;
 	rc = region_create(&made->region, &named, error);
 	if (rc < 0)
 		goto fail_region;
-	rc = memdev_listen(&made->listener, inventory->engine, inventory->base, made->region,
-			   made->name, made->socket, &access, error);
+	rc = region_open(made, inventory, sockets, error);
 	if (rc < 0)
-		goto fail_listen;
+		goto fail_open;
 	TAILQ_INSERT_TAIL(&inventory->regions, made, link);
 	*out = made;
 	return 0;
 
-fail_listen:
+fail_open:
 	region_put(made->region);
 fail_region:
 fail_name:
@@ -111,12 +130,14 @@ fail_name:
 static void region_unmake(struct inventory *inventory, struct inventory_region *region)
 {
 	TAILQ_REMOVE(&inventory->regions, region, link);
-	memdev_unlisten(region->listener);
+	if (region->listener != NULL)
+		memdev_unlisten(region->listener);
+	region_watch_close(region->watch);
 	region_put(region->region);
 	free(region);
 }
 
-static void region_unmake_if_unused(struct inventory *inventory, struct inventory_region *region)
+void inventory_region_unmake_if_unused(struct inventory *inventory, struct inventory_region *region)
 {
 	if (region->implicit && region->num_ports == 0)
 		region_unmake(inventory, region);
@@ -131,7 +152,8 @@ int inventory_region_add(struct inventory *inventory, const struct region_spec *
 	if (region != NULL)
 		return error_set(error, EEXIST, "region \"%s\" exists already%s", spec->name,
 				 region->implicit ? ": it belongs to the pipes of that name" : "");
-	rc = region_make(&region, inventory, spec->name, &spec->config, false, spec->access, error);
+	rc = inventory_region_make(&region, inventory, spec->name, &spec->config, false,
+				   &spec->access, error);
 	if (rc < 0)
 		error_prefix(error, "region \"%s\"", spec->name);
 	else
@@ -192,7 +214,7 @@ int inventory_region_del(struct inventory *inventory, const char *name, bool for
 				 "region \"%s\" is used by %u ports, such as \"%s\": delete them "
 				 "first",
 				 name, region->num_ports, region_user(inventory, region));
-	if (!force && memdev_connections(region->listener) > 0)
+	if (!force && region->listener != NULL && memdev_connections(region->listener) > 0)
 		return error_set(error, EBUSY,
 				 "region \"%s\" is mapped by %u VMs: stop them first, or force it",
 				 name, memdev_connections(region->listener));
@@ -218,8 +240,23 @@ static int region_named(struct inventory_region **region, const struct inventory
 
 /* ---- switches ---- */
 
+/* The lowest number that no switch has. */
+static unsigned switch_index_free(const struct inventory *inventory)
+{
+	const struct inventory_switch *other;
+	unsigned index = 0;
+
+	do {
+		TAILQ_FOREACH (other, &inventory->switches, link)
+			if (other->index == index)
+				break;
+	} while (other != NULL && ++index > 0);
+	return index;
+}
+
 static int switch_make(struct inventory_switch **out, struct inventory *inventory,
-		       const struct vale_config *config, bool implicit, struct error *error)
+		       const struct vale_config *config, bool implicit,
+		       const struct socket_access *programs, struct error *error)
 {
 	struct inventory_switch *made = calloc(1, sizeof(*made));
 	int rc;
@@ -232,7 +269,9 @@ static int switch_make(struct inventory_switch **out, struct inventory *inventor
 		return rc;
 	}
 	made->implicit = implicit;
+	made->index = switch_index_free(inventory);
 	made->config = *config;
+	made->programs = socket_access_or(*programs, inventory->programs);
 	TAILQ_INSERT_TAIL(&inventory->switches, made, link);
 	*out = made;
 	return 0;
@@ -250,28 +289,29 @@ static int switch_unmake(struct inventory *inventory, struct inventory_switch *g
 	return 0;
 }
 
-static void switch_unmake_if_unused(struct inventory *inventory, struct inventory_switch *perhaps)
+void inventory_switch_unmake_if_unused(struct inventory *inventory,
+				       struct inventory_switch *perhaps)
 {
-	if (perhaps->implicit && vale_num_ports(perhaps->vale) == 0)
+	if (perhaps->implicit && vale_num_ports(perhaps->vale) == 0 && perhaps->num_second == 0)
 		switch_unmake(inventory, perhaps, NULL);
 }
 
-int inventory_switch_add(struct inventory *inventory, const struct vale_config *spec,
+int inventory_switch_add(struct inventory *inventory, const struct switch_spec *spec,
 			 struct error *error)
 {
-	struct inventory_switch *made = inventory_switch_find(inventory, spec->name);
+	struct inventory_switch *made = inventory_switch_find(inventory, spec->config.name);
 	int rc;
 
 	if (made != NULL)
-		return error_set(error, EEXIST, "switch \"%s\" exists already%s", spec->name,
+		return error_set(error, EEXIST, "switch \"%s\" exists already%s", spec->config.name,
 				 made->implicit ? ": it was made with its first port and goes with "
 						  "its last"
 						: "");
-	rc = switch_make(&made, inventory, spec, false, error);
+	rc = switch_make(&made, inventory, &spec->config, false, &spec->programs, error);
 	if (rc < 0)
-		error_prefix(error, "switch \"%s\"", spec->name);
+		error_prefix(error, "switch \"%s\"", spec->config.name);
 	else
-		log_info("switch \"%s\" made", spec->name);
+		log_info("switch \"%s\" made", spec->config.name);
 	return rc;
 }
 
@@ -288,8 +328,9 @@ int inventory_switch_del(struct inventory *inventory, const char *name, struct e
 	return rc;
 }
 
-static int switch_get(struct inventory_switch **out, struct inventory *inventory, const char *name,
-		      struct error *error)
+int inventory_switch_get(struct inventory_switch **out, struct inventory *inventory,
+			 const char *name, const struct socket_access *programs,
+			 struct error *error)
 {
 	struct vale_config config = {.ageing_s = VALE_DEFAULT_AGEING_S,
 				     .mac_limit = VALE_DEFAULT_MAC_LIMIT};
@@ -298,24 +339,34 @@ static int switch_get(struct inventory_switch **out, struct inventory *inventory
 	if (*out != NULL)
 		return 0;
 	snprintf(config.name, sizeof(config.name), "%s", name);
-	return switch_make(out, inventory, &config, true, error);
+	return switch_make(out, inventory, &config, true, programs, error);
 }
 
 /* ---- ports ---- */
 
-/*
- * Puts @port into the engine and opens its socket. Takes the port over, on failure
- * too: other ports may know of it already, so only the engine can say when it may
- * be destroyed.
- */
-static int port_publish(struct inventory_port **out, struct inventory *inventory, struct port *port,
-			struct inventory_region *region, struct inventory_switch *on_switch,
-			struct socket_access access, struct error *error)
+static int port_open_socket(struct inventory_port *made, struct inventory *inventory,
+			    const struct socket_access *sockets, struct error *error)
+{
+	struct socket_access access = socket_access_or(*sockets, inventory->access);
+	int rc = name_port_socket(made->socket, inventory->sockets_directory, made->port->name,
+				  error);
+
+	if (rc < 0)
+		return rc;
+	return netif_listen(&made->listener, inventory->engine, inventory->base, made->port,
+			    made->socket, &access, error);
+}
+
+int inventory_port_publish(struct inventory_port **out, struct inventory *inventory,
+			   struct port *port, struct inventory_region *region,
+			   struct inventory_switch *on_switch, const struct socket_access *sockets,
+			   struct error *error)
 {
 	struct inventory_port *made = calloc(1, sizeof(*made));
-	int rc;
+	int rc = 0;
 
-	engine_add_port(inventory->engine, port);
+	if (!port_is_null(port))
+		engine_add_port(inventory->engine, port);
 	if (made == NULL) {
 		rc = out_of_memory(error);
 		goto fail;
@@ -323,12 +374,11 @@ static int port_publish(struct inventory_port **out, struct inventory *inventory
 	made->port = port;
 	made->region = region;
 	made->on_switch = on_switch;
-	access = socket_access_or(access, inventory->access);
-	rc = name_port_socket(made->socket, inventory->sockets_directory, port->name, error);
-	if (rc < 0)
-		goto fail;
-	rc = netif_listen(&made->listener, inventory->engine, inventory->base, port, made->socket,
-			  &access, error);
+	made->programs = inventory->programs;
+	port_users_init(&made->processes);
+	SLIST_INIT(&made->second);
+	if (sockets != NULL)
+		rc = port_open_socket(made, inventory, sockets, error);
 	if (rc < 0)
 		goto fail;
 	region->num_ports++;
@@ -343,12 +393,13 @@ fail:
 	return rc;
 }
 
-/* Undoes port_publish() and destroys the port. */
-static void port_withdraw(struct inventory *inventory, struct inventory_port *port)
+void inventory_port_withdraw(struct inventory *inventory, struct inventory_port *port)
 {
 	TAILQ_REMOVE(&inventory->ports, port, link);
 	port->region->num_ports--;
-	netif_unlisten(port->listener);
+	port_users_evict(port);
+	if (port->listener != NULL)
+		netif_unlisten(port->listener);
 	engine_remove_port(inventory->engine, port->port);
 	port_destroy(port->port);
 	free(port);
@@ -358,15 +409,24 @@ static bool port_connected(const struct inventory_port *port, pid_t *pid)
 {
 	struct netif_status status;
 
+	if (port->listener == NULL)
+		return false;
 	netif_get_status(port->listener, &status);
 	*pid = status.peer_pid;
 	return status.connected;
 }
 
+/* Nobody has the port: neither a VM nor a program. */
 static int port_not_connected(const struct inventory_port *port, struct error *error)
 {
+	const struct port_user *user = TAILQ_FIRST(&port->processes.list);
 	pid_t pid;
 
+	if (user != NULL)
+		return error_set(error, EBUSY,
+				 "a program has \"%s\" open (process %d): end it first, or force "
+				 "it: the program then gets errors",
+				 port->port->name, (int)user->connection->peer.pid);
 	if (!port_connected(port, &pid))
 		return 0;
 	return error_set(error, EBUSY,
@@ -398,7 +458,8 @@ static int vale_port_region(struct inventory_region **region, struct inventory *
 	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
 			       port->tx_slots, 0, pairs);
 	config.csb_num = 1 + 2 * spec->pipes;
-	rc = region_make(region, inventory, port->name, &config, true, spec->access, error);
+	rc = inventory_region_make(region, inventory, port->name, &config, true, &spec->access,
+				   error);
 	if (rc < 0)
 		own_region_failed(error);
 	return rc;
@@ -419,7 +480,7 @@ static int vale_port_make(struct inventory_port **out, struct inventory *invento
 	rc = vale_port_region(&region, inventory, spec, error);
 	if (rc < 0)
 		return rc;
-	rc = switch_get(&on_switch, inventory, switch_name, error);
+	rc = inventory_switch_get(&on_switch, inventory, switch_name, &SOCKET_ACCESS_UNSET, error);
 	if (rc < 0)
 		goto fail_switch;
 	rc = vale_port_create(&port, on_switch->vale, &spec->config, region->region, error);
@@ -427,15 +488,16 @@ static int vale_port_make(struct inventory_port **out, struct inventory *invento
 		explain_room(error, region);
 		goto fail_port;
 	}
-	rc = port_publish(out, inventory, port, region, on_switch, spec->access, error);
+	rc = inventory_port_publish(out, inventory, port, region, on_switch, &spec->access, error);
 	if (rc < 0)
 		goto fail_port;
+	(*out)->programs = socket_access_or(spec->programs, inventory->programs);
 	return 0;
 
 fail_port:
-	switch_unmake_if_unused(inventory, on_switch);
+	inventory_switch_unmake_if_unused(inventory, on_switch);
 fail_switch:
-	region_unmake_if_unused(inventory, region);
+	inventory_region_unmake_if_unused(inventory, region);
 	return rc;
 }
 
@@ -457,15 +519,28 @@ int inventory_port_add(struct inventory *inventory, const struct port_spec *spec
 	return rc;
 }
 
-/* Withdraws a VALE port and whatever existed for it only. */
-static void vale_port_unmake(struct inventory *inventory, struct inventory_port *port)
+static void second_attachments_drop(struct inventory *inventory, struct inventory_port *port)
+{
+	struct inventory_attachment *attachment;
+
+	while ((attachment = SLIST_FIRST(&port->second)) != NULL) {
+		SLIST_REMOVE_HEAD(&port->second, link);
+		attachment->on_switch->num_second--;
+		inventory_switch_unmake_if_unused(inventory, attachment->on_switch);
+		free(attachment);
+	}
+}
+
+void inventory_port_unmake(struct inventory *inventory, struct inventory_port *port)
 {
 	struct inventory_region *region = port->region;
 	struct inventory_switch *on_switch = port->on_switch;
 
-	port_withdraw(inventory, port);
-	switch_unmake_if_unused(inventory, on_switch);
-	region_unmake_if_unused(inventory, region);
+	second_attachments_drop(inventory, port);
+	inventory_port_withdraw(inventory, port);
+	if (on_switch != NULL)
+		inventory_switch_unmake_if_unused(inventory, on_switch);
+	inventory_region_unmake_if_unused(inventory, region);
 }
 
 /* A pipe whose parent is the port lies in the port's region, which must not go first. */
@@ -474,10 +549,9 @@ static int port_without_pipes(const struct inventory *inventory, const struct in
 {
 	const struct inventory_pipe *pipe;
 
-	if (!port->region->implicit)
-		return 0;
 	TAILQ_FOREACH (pipe, &inventory->pipes, link)
-		if (pipe->master->region == port->region)
+		if (pipe->parent == port || (port->pipe == NULL && port->region->implicit &&
+					     pipe->master->region == port->region))
 			return error_set(error, EBUSY,
 					 "pipe \"%s\" lies in the region of port \"%s\": delete it "
 					 "first",
@@ -493,7 +567,7 @@ int inventory_port_del(struct inventory *inventory, const char *name, bool force
 
 	if (port == NULL)
 		return error_set(error, ENOENT, "there is no port \"%s\"", name);
-	if (port->on_switch == NULL)
+	if (port->pipe != NULL)
 		return error_set(error, EINVAL,
 				 "\"%s\" is one end of a pipe: delete the pipe to delete both",
 				 name);
@@ -502,7 +576,7 @@ int inventory_port_del(struct inventory *inventory, const char *name, bool force
 		rc = port_not_connected(port, error);
 	if (rc < 0)
 		return rc;
-	vale_port_unmake(inventory, port);
+	inventory_port_unmake(inventory, port);
 	log_info("port \"%s\" deleted", name);
 	return 0;
 }
@@ -525,7 +599,7 @@ static int pipe_region_new(struct inventory_region **region, struct inventory *i
 	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
 			       port->tx_slots, 0, pipes * port->tx_rings);
 	config.csb_num = 2 * pipes;
-	rc = region_make(region, inventory, parent, &config, true, spec->access, error);
+	rc = inventory_region_make(region, inventory, parent, &config, true, &spec->access, error);
 	if (rc < 0)
 		own_region_failed(error);
 	return rc;
@@ -537,10 +611,15 @@ static int pipe_region_of_port(struct inventory_region **region, const struct in
 {
 	const struct inventory_port *port = inventory_port_find(inventory, name);
 
-	if (port != NULL) {
+	if (port != NULL && port->listener != NULL) {
 		*region = port->region;
 		return 0;
 	}
+	if (port != NULL)
+		return error_set(error, EINVAL,
+				 "port \"%s\" was made by a program, and no VM can map its region: "
+				 "choose another parent, or name a region",
+				 name);
 	error_set(error, ENOENT,
 		  "there is no port \"%s\" whose pipe it could be: add the port first, or name a "
 		  "region",
@@ -575,7 +654,7 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 		return rc;
 	if (spec->region[0] != '\0')
 		return region_named(region, inventory, spec->region, error);
-	rc = strchr(parent, ':') != NULL
+	rc = strchr(parent, ':') != NULL || inventory_port_find(inventory, parent) != NULL
 		     ? pipe_region_of_port(region, inventory, parent, error)
 		     : pipe_region_of_word(region, inventory, parent, spec, error);
 	if (rc < 0)
@@ -611,37 +690,45 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 		explain_room(error, region);
 		goto fail_pipe;
 	}
-	rc = port_publish(&made->master, inventory, master, region, NULL, spec->access, error);
+	rc = inventory_port_publish(&made->master, inventory, master, region, NULL, &spec->access,
+				    error);
 	if (rc < 0)
 		goto fail_master;
-	rc = port_publish(&made->slave, inventory, slave, region, NULL, spec->access, error);
+	rc = inventory_port_publish(&made->slave, inventory, slave, region, NULL, &spec->access,
+				    error);
 	if (rc < 0)
 		goto fail_slave;
+	made->master->pipe = made->slave->pipe = made;
+	made->master->programs = made->slave->programs =
+		socket_access_or(spec->programs, inventory->programs);
 	TAILQ_INSERT_TAIL(&inventory->pipes, made, link);
 	*out = made;
 	return 0;
 
 fail_slave:
-	port_withdraw(inventory, made->master);
+	inventory_port_withdraw(inventory, made->master);
 	goto fail_pipe;
 fail_master:
 	port_destroy(slave);
 fail_pipe:
-	region_unmake_if_unused(inventory, region);
+	inventory_region_unmake_if_unused(inventory, region);
 fail_region:
 	free(made);
 	return rc;
 }
 
-static void pipe_unmake(struct inventory *inventory, struct inventory_pipe *pipe)
+void inventory_pipe_unmake(struct inventory *inventory, struct inventory_pipe *pipe)
 {
 	struct inventory_region *region = pipe->master->region;
+	struct inventory_port *parent = pipe->parent;
 
 	TAILQ_REMOVE(&inventory->pipes, pipe, link);
-	port_withdraw(inventory, pipe->master);
-	port_withdraw(inventory, pipe->slave);
-	region_unmake_if_unused(inventory, region);
+	inventory_port_withdraw(inventory, pipe->master);
+	inventory_port_withdraw(inventory, pipe->slave);
+	inventory_region_unmake_if_unused(inventory, region);
 	free(pipe);
+	if (parent != NULL)
+		inventory_port_put(inventory, parent);
 }
 
 int inventory_pipe_add(struct inventory *inventory, const struct port_spec *spec,
@@ -677,12 +764,16 @@ int inventory_pipe_del(struct inventory *inventory, const char *name, bool force
 				 name);
 	if (pipe == NULL)
 		return error_set(error, ENOENT, "there is no pipe \"%s\"", name);
-	rc = force ? 0 : port_not_connected(pipe->master, error);
+	rc = port_without_pipes(inventory, pipe->master, error);
+	if (rc == 0)
+		rc = port_without_pipes(inventory, pipe->slave, error);
+	if (rc == 0 && !force)
+		rc = port_not_connected(pipe->master, error);
 	if (rc == 0 && !force)
 		rc = port_not_connected(pipe->slave, error);
 	if (rc < 0)
 		return rc;
-	pipe_unmake(inventory, pipe);
+	inventory_pipe_unmake(inventory, pipe);
 	log_info("pipe \"%s\" deleted", name);
 	return 0;
 }
@@ -707,19 +798,14 @@ int inventory_apply(struct inventory *inventory, const struct configuration *con
 
 void inventory_fini(struct inventory *inventory)
 {
-	struct inventory_pipe *pipe, *next_pipe;
-	struct inventory_port *port, *next_port;
 	struct inventory_switch *found, *next_switch;
 	struct inventory_region *region, *next_region;
 
-	for (pipe = TAILQ_FIRST(&inventory->pipes); pipe != NULL; pipe = next_pipe) {
-		next_pipe = TAILQ_NEXT(pipe, link);
-		pipe_unmake(inventory, pipe);
-	}
-	for (port = TAILQ_FIRST(&inventory->ports); port != NULL; port = next_port) {
-		next_port = TAILQ_NEXT(port, link);
-		vale_port_unmake(inventory, port);
-	}
+	/* A pipe's parent, which may be the end of one, is older. */
+	while (!TAILQ_EMPTY(&inventory->pipes))
+		inventory_pipe_unmake(inventory, TAILQ_LAST(&inventory->pipes, inventory_pipes));
+	while (!TAILQ_EMPTY(&inventory->ports))
+		inventory_port_unmake(inventory, TAILQ_FIRST(&inventory->ports));
 	for (found = TAILQ_FIRST(&inventory->switches); found != NULL; found = next_switch) {
 		next_switch = TAILQ_NEXT(found, link);
 		switch_unmake(inventory, found, NULL);

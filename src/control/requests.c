@@ -172,13 +172,13 @@ static int request_switch_add(const struct request_context *context, const json_
 			      json_t **result, struct error *error)
 {
 	struct inventory *inventory = context->inventory;
-	struct vale_config spec;
+	struct switch_spec spec;
 	int rc = switch_spec_parse(&spec, arguments, "", error);
 
 	if (rc == 0)
 		rc = inventory_switch_add(inventory, &spec, error);
 	if (rc == 0)
-		*result = show_switch(inventory_switch_find(inventory, spec.name));
+		*result = show_switch(inventory_switch_find(inventory, spec.config.name));
 	return rc;
 }
 
@@ -283,6 +283,8 @@ static int request_attachments(const struct request_context *context, const json
 		return rc;
 	*result = json_array();
 	TAILQ_FOREACH (port, &context->inventory->ports, link) {
+		if (port->listener == NULL)
+			continue;
 		json_t *shown = show_attachment(port);
 
 		json_object_set_new(shown, "port", json_string(port->port->name));

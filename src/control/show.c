@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "attach/local_server.h"
 #include "engine/engine.h"
 #include "ring/kring.h"
 
@@ -41,6 +42,22 @@ static json_t *show_pool(const struct pool_geometry *pool)
 			 integer(pool->objtotal), "objsize", integer(pool->objsize));
 }
 
+/* Empty: there is no such file. */
+static json_t *show_path(const char *path)
+{
+	return path[0] != '\0' ? json_string(path) : json_null();
+}
+
+/* Which programs may use it. */
+static json_t *show_access(const struct socket_access *access)
+{
+	char mode[8];
+
+	snprintf(mode, sizeof(mode), "%04o", (unsigned)access->mode);
+	return json_pack("{s:o, s:o, s:s}", "uid", integer(access->uid), "gid",
+			 integer(access->gid), "mode", mode);
+}
+
 static json_t *show_errors(const uint64_t counts[VFIO_USER_ERROR_COUNT])
 {
 	json_t *errors = json_object();
@@ -65,10 +82,14 @@ static json_t *names_of_ports_in(const struct inventory *inventory,
 json_t *show_region(const struct inventory *inventory, const struct inventory_region *region)
 {
 	const struct region_geometry *geometry = region_geometry(region->region);
-	struct memdev_status status;
+	struct memdev_status status = {0};
+	uint32_t connections = 0;
 
-	memdev_get_status(region->listener, &status);
-	return json_pack("{s:s, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, "
+	if (region->listener != NULL) {
+		memdev_get_status(region->listener, &status);
+		connections = memdev_connections(region->listener);
+	}
+	return json_pack("{s:s, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o}",
 			 "name", region->name, "id", (int)region_id(region->region), "implicit",
 			 region->implicit, "memsize", integer(geometry->memsize), "hugepages",
@@ -77,10 +98,10 @@ json_t *show_region(const struct inventory *inventory, const struct inventory_re
 			 show_pool(&geometry->buf_pool), "csb_num", integer(geometry->csb_num),
 			 "rings_free", integer(region_rings_free(region->region)), "bufs_free",
 			 integer(region_bufs_free(region->region)), "ports",
-			 names_of_ports_in(inventory, region), "socket", region->socket,
-			 "connections", integer(memdev_connections(region->listener)), "messages",
-			 integer(status.messages), "protocol_errors",
-			 integer(status.protocol_errors), "errors", show_errors(status.errors));
+			 names_of_ports_in(inventory, region), "socket", show_path(region->socket),
+			 "connections", integer(connections), "messages", integer(status.messages),
+			 "protocol_errors", integer(status.protocol_errors), "errors",
+			 show_errors(status.errors));
 }
 
 json_t *show_switch(const struct inventory_switch *shown)
@@ -93,8 +114,9 @@ json_t *show_switch(const struct inventory_switch *shown)
 		if (port != NULL)
 			json_array_append_new(ports, json_string(port->name));
 	}
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name", vale_name(shown->vale),
-			 "implicit", shown->implicit, "ageing_s",
+	return json_pack("{s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o}", "name", vale_name(shown->vale),
+			 "index", (int)shown->index, "implicit", shown->implicit, "programs",
+			 show_access(&shown->programs), "ageing_s",
 			 integer(vale_ageing_s(shown->vale)), "mac_limit",
 			 integer(shown->config.mac_limit), "macs",
 			 integer(vale_macs(shown->vale, NULL, 0)), "ports", ports);
@@ -102,9 +124,10 @@ json_t *show_switch(const struct inventory_switch *shown)
 
 static bool port_connected(const struct inventory_port *port)
 {
-	struct netif_status status;
+	struct netif_status status = {0};
 
-	netif_get_status(port->listener, &status);
+	if (port->listener != NULL)
+		netif_get_status(port->listener, &status);
 	return status.connected;
 }
 
@@ -112,6 +135,8 @@ json_t *show_attachment(const struct inventory_port *port)
 {
 	struct netif_status status;
 
+	if (port->listener == NULL)
+		return json_null();
 	netif_get_status(port->listener, &status);
 	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "connected",
 			 status.connected, "running", status.running, "extension", status.extension,
@@ -123,24 +148,81 @@ json_t *show_attachment(const struct inventory_port *port)
 			 integer(status.protocol_errors), "errors", show_errors(status.errors));
 }
 
+static const char *const lifetime_names[] = {
+	[PORT_CONFIGURED] = "configured",
+	[PORT_PERSISTENT] = "persistent",
+	[PORT_EPHEMERAL] = "ephemeral",
+	[PORT_IMPLICIT] = "implicit",
+};
+
+/* Numbers of the rings in one direction that the descriptor is bound to. */
+static json_t *show_bound(uint32_t rings, unsigned from, unsigned count)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < count; i++)
+		if ((rings >> (from + i) & 1) != 0)
+			json_array_append_new(array, integer(i));
+	return array;
+}
+
+static json_t *show_process(const struct port_user *user)
+{
+	const struct local_binding *binding = &user->binding;
+	const struct port *port = binding->port;
+	const struct local_peer *peer = &user->connection->peer;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "pid", integer((uint64_t)peer->pid),
+			 "uid", integer(peer->uid), "tx_rings",
+			 show_bound(binding->rings, 0, port->tx_rings), "rx_rings",
+			 show_bound(binding->rings, port->tx_rings, port->rx_rings), "exclusive",
+			 binding->exclusive, "extra_buffers", integer(binding->num_extra),
+			 "requests", integer(user->connection->requests));
+}
+
+json_t *show_processes(const struct inventory_port *port)
+{
+	const struct port_user *user;
+	json_t *array = json_array();
+
+	TAILQ_FOREACH (user, &port->processes.list, link)
+		json_array_append_new(array, show_process(user));
+	return array;
+}
+
+static json_t *show_attached(const struct inventory_port *port)
+{
+	const struct inventory_attachment *second;
+	json_t *array = json_array();
+
+	SLIST_FOREACH(second, &port->second, link)
+	json_array_append_new(array, json_string(vale_name(second->on_switch->vale)));
+	return array;
+}
+
 json_t *show_port(const struct inventory_port *port)
 {
 	const struct port *p = port->port;
 	json_t *shown = json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:b, s:o}", "name",
-		p->name, "type", p->ops->type, "mac", show_mac(p->mac), "tx_rings",
-		integer(p->tx_rings), "rx_rings", integer(p->rx_rings), "tx_slots",
-		integer(p->tx_slots), "rx_slots", integer(p->rx_slots), "max_frame",
-		integer(p->max_frame), "vnet_hdr_len", integer(p->vnet_hdr_len), "region",
-		port->region->name, "socket", port->socket, "memdev_socket", port->region->socket,
-		"region_csb", p->csb_index >= 0, "attachment", show_attachment(port));
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:o, "
+		"s:o}",
+		"name", p->name, "type", p->ops->type, "lifetime", lifetime_names[port->lifetime],
+		"mac", show_mac(p->mac), "tx_rings", integer(p->tx_rings), "rx_rings",
+		integer(p->rx_rings), "tx_slots", integer(p->tx_slots), "rx_slots",
+		integer(p->rx_slots), "max_frame", integer(p->max_frame), "vnet_hdr_len",
+		integer(p->vnet_hdr_len), "region", port->region->name, "socket",
+		show_path(port->socket), "memdev_socket", show_path(port->region->socket),
+		"region_csb", p->csb_index >= 0, "attachment", show_attachment(port), "programs",
+		show_access(&port->programs), "processes", show_processes(port));
 
 	if (shown != NULL && port->on_switch != NULL) {
 		json_object_set_new(shown, "switch", json_string(vale_name(port->on_switch->vale)));
 		json_object_set_new(shown, "switch_index", integer(vale_port_index(p)));
-	} else if (shown != NULL && pipe_peer(p) != NULL) {
+	} else if (shown != NULL && port->pipe != NULL && pipe_peer(p) != NULL) {
 		json_object_set_new(shown, "peer", json_string(pipe_peer(p)->name));
 	}
+	if (shown != NULL && !SLIST_EMPTY(&port->second))
+		json_object_set_new(shown, "also_on", show_attached(port));
 	return shown;
 }
 

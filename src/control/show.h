@@ -14,6 +14,7 @@
 json_t *show_region(const struct inventory *inventory, const struct inventory_region *region);
 json_t *show_switch(const struct inventory_switch *shown);
 json_t *show_port(const struct inventory_port *port);
+json_t *show_processes(const struct inventory_port *port);
 json_t *show_pipe(const struct inventory_pipe *pipe);
 
 json_t *show_regions(const struct inventory *inventory);

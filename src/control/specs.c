@@ -72,7 +72,7 @@ static void group_read(struct json_reader *reader, const char *key, gid_t *gid)
 				 name, name);
 }
 
-static void mode_read(struct json_reader *reader, const char *key, mode_t *mode)
+void mode_read(struct json_reader *reader, const char *key, mode_t *mode)
 {
 	unsigned long number;
 	char text[16];
@@ -102,6 +102,15 @@ static void socket_access_read_own(struct json_reader *reader, struct socket_acc
 	user_read(reader, "socket_user", &access->uid);
 	group_read(reader, "socket_group", &access->gid);
 	mode_read(reader, "socket_mode", &access->mode);
+}
+
+/* Which host programs may use it. */
+static void program_access_read(struct json_reader *reader, struct socket_access *access)
+{
+	*access = SOCKET_ACCESS_UNSET;
+	user_read(reader, "program_user", &access->uid);
+	group_read(reader, "program_group", &access->gid);
+	mode_read(reader, "program_mode", &access->mode);
 }
 
 struct socket_access socket_access_or(struct socket_access access, struct socket_access fallback)
@@ -146,19 +155,21 @@ int region_spec_parse(struct region_spec *spec, const json_t *value, const char 
 	return json_reader_close(&reader);
 }
 
-int switch_spec_parse(struct vale_config *spec, const json_t *value, const char *path,
+int switch_spec_parse(struct switch_spec *spec, const json_t *value, const char *path,
 		      struct error *error)
 {
 	struct json_reader reader;
+	struct vale_config *config = &spec->config;
 
-	*spec = (struct vale_config){.ageing_s = VALE_DEFAULT_AGEING_S,
-				     .mac_limit = VALE_DEFAULT_MAC_LIMIT};
+	*config = (struct vale_config){.ageing_s = VALE_DEFAULT_AGEING_S,
+				       .mac_limit = VALE_DEFAULT_MAC_LIMIT};
 	json_reader_open(&reader, value, path, error);
-	if (json_reader_string(&reader, "name", true, spec->name, sizeof(spec->name)) &&
-	    name_check_switch(spec->name, error) < 0)
+	if (json_reader_string(&reader, "name", true, config->name, sizeof(config->name)) &&
+	    name_check_switch(config->name, error) < 0)
 		json_reader_fail_prefix(&reader, "name");
-	json_reader_u32(&reader, "ageing_s", &spec->ageing_s, 1, SPEC_MAX_AGEING_S);
-	json_reader_u32(&reader, "mac_limit", &spec->mac_limit, 1, SPEC_MAX_MAC_LIMIT);
+	json_reader_u32(&reader, "ageing_s", &config->ageing_s, 1, SPEC_MAX_AGEING_S);
+	json_reader_u32(&reader, "mac_limit", &config->mac_limit, 1, SPEC_MAX_MAC_LIMIT);
+	program_access_read(&reader, &spec->programs);
 	return json_reader_close(&reader);
 }
 
@@ -255,6 +266,7 @@ static int port_or_pipe_parse(struct port_spec *spec, const json_t *value, const
 	mac_read(&reader, config->mac);
 	own_region_read(&reader, spec);
 	socket_access_read_own(&reader, &spec->access);
+	program_access_read(&reader, &spec->programs);
 	return json_reader_close(&reader);
 }
 

@@ -36,6 +36,11 @@ struct region_spec {
 	struct socket_access access;
 };
 
+struct switch_spec {
+	struct vale_config config;
+	struct socket_access programs; /* which host programs may make ports on it */
+};
+
 /* A port of a switch, or both ends of a pipe. */
 struct port_spec {
 	struct port_config config;
@@ -43,6 +48,7 @@ struct port_spec {
 	struct region_config own;      /* of the own region; zeros: to be computed */
 	uint32_t pipes;		       /* that the own region has room for */
 	struct socket_access access;
+	struct socket_access programs; /* which host programs may open it */
 };
 
 /*
@@ -52,7 +58,7 @@ struct port_spec {
  */
 int region_spec_parse(struct region_spec *spec, const json_t *value, const char *path,
 		      struct error *error);
-int switch_spec_parse(struct vale_config *spec, const json_t *value, const char *path,
+int switch_spec_parse(struct switch_spec *spec, const json_t *value, const char *path,
 		      struct error *error);
 int port_spec_parse(struct port_spec *spec, const json_t *value, const char *path,
 		    struct error *error);
@@ -63,6 +69,9 @@ struct json_reader;
 
 /* Reads the members "user", "group" and "mode" of an open reader. */
 void socket_access_read(struct json_reader *reader, struct socket_access *access);
+
+/* Reads @key, a file mode as a string of octal digits. */
+void mode_read(struct json_reader *reader, const char *key, mode_t *mode);
 
 /* What @access leaves open is taken from @fallback. */
 struct socket_access socket_access_or(struct socket_access access, struct socket_access fallback);

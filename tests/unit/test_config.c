@@ -33,6 +33,12 @@ static void defaults(void **state)
 	assert_string_equal(configuration.sockets_directory, CONTROL_DEFAULT_DIRECTORY);
 	assert_int_equal(configuration.control_access.mode, 0660);
 	assert_int_equal(configuration.sockets_access.mode, 0660);
+	assert_string_equal(configuration.netmap.path, CONTROL_DEFAULT_DIRECTORY "/netmap.sock");
+	assert_int_equal(configuration.netmap.access.uid, geteuid());
+	assert_int_equal(configuration.netmap.access.gid, getegid());
+	assert_int_equal(configuration.netmap.access.mode, 0660);
+	assert_int_equal(configuration.netmap.made_mode, 0600);
+	assert_false(configuration.netmap.global_region);
 	assert_int_equal(configuration.engine.workers, 0);
 	assert_false(configuration.engine.pin);
 	assert_int_equal(configuration.log_level, LOG_LEVEL_INFO);
@@ -43,8 +49,12 @@ static void defaults(void **state)
 static void sockets_are_beside_the_control_socket(void **state)
 {
 	static const struct {
-		const char *control, *directory;
-	} cases[] = {{"/tmp/x/control", "/tmp/x"}, {"/control", "/"}, {"/a/b/c/d", "/a/b/c"}};
+		const char *control, *directory, *netmap;
+	} cases[] = {
+		{"/tmp/x/control", "/tmp/x", "/tmp/x/netmap.sock"},
+		{"/control", "/", "/netmap.sock"},
+		{"/a/b/c/d", "/a/b/c", "/a/b/c/netmap.sock"},
+	};
 	struct configuration configuration;
 
 	(void)state;
@@ -53,6 +63,7 @@ static void sockets_are_beside_the_control_socket(void **state)
 		strcpy(configuration.control_path, cases[i].control);
 		configuration_complete(&configuration);
 		assert_string_equal(configuration.sockets_directory, cases[i].directory);
+		assert_string_equal(configuration.netmap.path, cases[i].netmap);
 	}
 }
 
@@ -60,16 +71,19 @@ static const char everything[] =
 	"{ \"control\": {\"path\": \"/tmp/c\", \"user\": \"root\", \"group\": \"17\","
 	"                \"mode\": \"0600\"},"
 	"  \"sockets\": {\"directory\": \"/tmp/s\", \"group\": \"0\", \"mode\": \"666\"},"
+	"  \"netmap\": {\"path\": \"/tmp/n\", \"group\": \"5\", \"mode\": \"0666\","
+	"              \"made_mode\": \"0640\", \"global_region\": true},"
 	"  \"engine\": {\"workers\": 3, \"look_max_us\": 0, \"pin\": true},"
 	"  \"log\": {\"level\": \"debug\"},"
 	"  \"regions\": [{\"name\": \"pool\", \"if_num\": 3, \"if_size\": 2048, \"ring_num\": 8,"
 	"                 \"ring_size\": 65792, \"buf_num\": 1000000, \"buf_size\": 65536,"
 	"                 \"csb_num\": 0, \"hugepages\": true, \"socket_mode\": \"0644\"}],"
-	"  \"switches\": [{\"name\": \"vale0\", \"ageing_s\": 7, \"mac_limit\": 9}],"
+	"  \"switches\": [{\"name\": \"vale0\", \"ageing_s\": 7, \"mac_limit\": 9,"
+	"                  \"program_user\": \"3\", \"program_mode\": \"0600\"}],"
 	"  \"ports\": [{\"name\": \"vale0:a\", \"rings\": 16, \"slots\": 4096,"
 	"               \"mac\": \"52:54:00:aB:cD:ff\", \"region\": \"pool\"},"
 	"              {\"name\": \"vale1:b\", \"buf_size\": 4096, \"pipes\": 0,"
-	"               \"hugepages\": true, \"socket_user\": \"12\"}],"
+	"               \"hugepages\": true, \"socket_user\": \"12\", \"program_group\": \"8\"}],"
 	"  \"pipes\": [{\"name\": \"vmlink{1\", \"rings\": 2}, {\"name\": \"vale1:b{x\"}] }";
 
 static void all_is_taken(void **state)
@@ -107,9 +121,20 @@ static void all_is_taken(void **state)
 	assert_int_equal(c.regions[0].access.mode, 0644);
 
 	assert_int_equal(c.num_switches, 1);
-	assert_string_equal(c.switches[0].name, "vale0");
-	assert_int_equal(c.switches[0].ageing_s, 7);
-	assert_int_equal(c.switches[0].mac_limit, 9);
+	assert_string_equal(c.switches[0].config.name, "vale0");
+	assert_int_equal(c.switches[0].config.ageing_s, 7);
+	assert_int_equal(c.switches[0].config.mac_limit, 9);
+	assert_int_equal(c.switches[0].programs.uid, 3);
+	assert_int_equal(c.switches[0].programs.gid, (gid_t)-1);
+	assert_int_equal(c.switches[0].programs.mode, 0600);
+	assert_string_equal(c.netmap.path, "/tmp/n");
+	assert_int_equal(c.netmap.access.uid, (uid_t)-1);
+	assert_int_equal(c.netmap.access.gid, 5);
+	assert_int_equal(c.netmap.access.mode, 0666);
+	assert_int_equal(c.netmap.made_mode, 0640);
+	assert_true(c.netmap.global_region);
+	assert_int_equal(c.ports[1].programs.gid, 8);
+	assert_int_equal(c.ports[1].programs.mode, (mode_t)-1);
 
 	assert_int_equal(c.num_ports, 2);
 	assert_string_equal(c.ports[0].config.name, "vale0:a");
@@ -143,7 +168,7 @@ static const struct {
 	{"{} x", "line 1", "end of file expected"},
 	{"{\n\"log\": {},\n\"log\": {}}", "line 3", "duplicate"},
 	{"[]", "must be an object", "an array"},
-	{"{\"port\": []}", "\"port\"", "known are control, sockets, engine, log"},
+	{"{\"port\": []}", "\"port\"", "known are control, sockets, netmap, engine, log"},
 
 	{"{\"control\": []}", "control: ", "an array"},
 	{"{\"control\": {\"path\": 5}}", "control.path: ", "a whole number"},
@@ -156,6 +181,13 @@ static const struct {
 	{"{\"control\": {\"user\": \"-1\"}}", "control.user: ", "\"-1\""},
 	{"{\"control\": {\"user\": \"4294967295\"}}", "control.user: ", "\"4294967295\""},
 	{"{\"sockets\": {\"path\": \"/x\"}}", "sockets: ", "known here; known are directory"},
+	{"{\"netmap\": {\"path\": \"n.sock\"}}", "netmap.path: ", "relative"},
+	{"{\"netmap\": {\"made_mode\": \"8\"}}", "netmap.made_mode: ", "\"8\""},
+	{"{\"netmap\": {\"global_region\": 1}}", "netmap.global_region: ", "true or false"},
+	{"{\"switches\": [{\"name\": \"vale0\", \"program_mode\": \"x\"}]}",
+	 "switches[0].program_mode: ", "\"x\""},
+	{"{\"ports\": [{\"name\": \"vale0:a\", \"program_group\": \"no such\"}]}",
+	 "ports[0].program_group: ", "\"no such\""},
 	{"{\"engine\": {\"workers\": 257}}", "engine.workers: ", "0 to 256"},
 	{"{\"engine\": {\"workers\": -1}}", "engine.workers: ", "-1"},
 	{"{\"engine\": {\"workers\": 1.0}}", "engine.workers: ", "fraction"},

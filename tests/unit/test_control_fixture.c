@@ -36,8 +36,10 @@ int control_fixture_open(void **state)
 	assert_int_equal(engine_create(&fixture->engine, &engine, NULL), 0);
 	fixture->base = event_base_new();
 	assert_non_null(fixture->base);
+	const struct socket_access programs = {.uid = geteuid(), .gid = getegid(), .mode = 0660};
+
 	inventory_init(&fixture->inventory, fixture->engine, fixture->base, fixture->directory,
-		       &owner_only);
+		       &owner_only, &programs);
 	fixture->context = (struct request_context){.inventory = &fixture->inventory};
 	*state = fixture;
 	return 0;
