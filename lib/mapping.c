@@ -67,7 +67,7 @@ static void unlink_mapping(struct nmctx *ctx, struct nmem_d *m)
 		ctx->mem_descs = m->next;
 }
 
-struct nmem_d *mapping_get(struct nmport_d *d)
+struct nmem_d *libnetmap_mapping_get(struct nmport_d *d)
 {
 	struct nmem_d *m;
 
@@ -84,7 +84,7 @@ struct nmem_d *mapping_get(struct nmport_d *d)
 	return m;
 }
 
-void mapping_put(struct nmctx *ctx, struct nmem_d *m)
+void libnetmap_mapping_put(struct nmctx *ctx, struct nmem_d *m)
 {
 	nmctx_lock(ctx);
 	if (--m->refcount == 0) {

@@ -52,7 +52,7 @@ int nmport_parse(struct nmport_d *d, const char *portspec)
 	}
 	if (nmreq_header_decode(&scan, &d->hdr, d->ctx) ||
 	    nmreq_register_decode(&scan, &d->reg, d->ctx) ||
-	    nmreq_options_decode(scan, port_option_parsers(), d, d->ctx)) {
+	    nmreq_options_decode(scan, libnetmap_option_parsers(), d, d->ctx)) {
 		int error = errno;
 
 		nmport_undo_parse(d);
@@ -119,8 +119,8 @@ int nmport_register(struct nmport_d *d)
 	d->fd = open(NETMAP_DEVICE_NAME, O_RDWR);
 	if (d->fd < 0) {
 		nmctx_ferror(d->ctx,
-			     "cannot open %s: %s (in a guest, load ptnet.ko; there is none on "
-			     "a host without netmap)",
+			     "cannot open %s: %s (on a host, start the program with ptnet-run; in "
+			     "a guest, load ptnet.ko)",
 			     NETMAP_DEVICE_NAME, strerror(errno));
 		return -1;
 	}
@@ -152,11 +152,11 @@ int nmport_mmap(struct nmport_d *d)
 		errno = EINVAL;
 		return -1;
 	}
-	d->mem = mapping_get(d);
+	d->mem = libnetmap_mapping_get(d);
 	if (!d->mem)
 		return -1;
 	d->nifp = NETMAP_IF(d->mem->mem, d->reg.nr_offset);
-	port_set_ring_ranges(d);
+	libnetmap_set_ring_ranges(d);
 	d->mmap_done = 1;
 	return 0;
 }
@@ -165,7 +165,7 @@ void nmport_undo_mmap(struct nmport_d *d)
 {
 	if (!d->mmap_done)
 		return;
-	mapping_put(d->ctx, d->mem);
+	libnetmap_mapping_put(d->ctx, d->mem);
 	d->mem = NULL;
 	d->nifp = NULL;
 	d->first_tx_ring = d->last_tx_ring = d->cur_tx_ring = 0;

@@ -294,14 +294,14 @@ static struct nmreq_opt_parser share_option = {
 	"share", parse_share, 0, &conf_option, 1, share_keys,
 };
 
-struct nmreq_opt_parser *port_option_parsers(void)
+struct nmreq_opt_parser *libnetmap_option_parsers(void)
 {
 	return &share_option;
 }
 
 static struct nmreq_opt_parser *find_option(const char *name)
 {
-	struct nmreq_opt_parser *p = port_option_parsers();
+	struct nmreq_opt_parser *p = libnetmap_option_parsers();
 
 	while (p && strcmp(p->name, name) != 0)
 		p = p->next;

@@ -66,7 +66,7 @@ static void find_run(const struct nmreq_register *reg, const struct direction *d
 	*last = (uint16_t)(i - 1);
 }
 
-void port_set_ring_ranges(struct nmport_d *d)
+void libnetmap_set_ring_ranges(struct nmport_d *d)
 {
 	const struct netmap_if *nifp = d->nifp;
 	struct direction tx = {

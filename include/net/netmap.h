@@ -92,7 +92,7 @@ struct netmap_ring {
 	uint64_t offset_mask;	    /* valid bits of slot->ptr as packet offset */
 	uint64_t buf_align;
 	uint8_t __attribute__((__aligned__(128))) sem[128]; /* never touched by the owner */
-	struct netmap_slot slot[];
+	__extension__ struct netmap_slot slot[];
 };
 
 #define NR_TIMESTAMP 0x0002
@@ -115,7 +115,7 @@ struct netmap_if {
 	NETMAP_RDONLY uint32_t ni_host_tx_rings;
 	NETMAP_RDONLY uint32_t ni_host_rx_rings;
 	uint32_t ni_spare1[3];
-	NETMAP_RDONLY int64_t ring_ofs[];
+	__extension__ NETMAP_RDONLY int64_t ring_ofs[];
 };
 
 #define NI_PRIV_MEM 0x1
@@ -299,7 +299,7 @@ struct nmreq_sync_kloop_start {
 
 struct nmreq_opt_sync_kloop_eventfds {
 	struct nmreq_option nro_opt;
-	struct {
+	__extension__ struct {
 		int32_t ioeventfd;
 		int32_t irqfd;
 	} eventfds[];

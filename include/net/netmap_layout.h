@@ -6,7 +6,10 @@
 #ifndef _NET_NETMAP_LAYOUT_H_
 #define _NET_NETMAP_LAYOUT_H_
 
-#ifdef __cplusplus
+#if defined(__cplusplus) && __cplusplus < 201103L
+/* C++98 cannot assert; everyone else has. The type keeps the semicolon after each line legal. */
+#define NETMAP_PIN(cond) struct netmap_nothing_to_pin
+#elif defined(__cplusplus)
 #define NETMAP_PIN(cond) static_assert(cond, #cond)
 #else
 #define NETMAP_PIN(cond) _Static_assert(cond, #cond)

@@ -13,10 +13,18 @@
 #ifndef _NET_NETMAP_USER_H_
 #define _NET_NETMAP_USER_H_
 
+/* Programs count on it for struct ifreq and the interface flags, too (libpcap does). */
+#include <net/if.h>
 #include <net/netmap.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+
+#ifndef likely
+#define likely(_x)   __builtin_expect(!!(_x), 1)
+#define unlikely(_x) __builtin_expect(!!(_x), 0)
+#endif
 
 /* The netmap_if at offset ofs of the region mapped at base (nr_offset of the REGISTER reply). */
 #define NETMAP_IF(_base, _ofs) ((struct netmap_if *)(void *)((char *)(_base) + (_ofs)))
@@ -75,42 +83,56 @@ static inline void nm_pkt_copy(const void *src, void *dst, int len)
 #endif /* _NET_NETMAP_USER_H_ */
 
 /* Outside the guard: a program may ask for it after another header has included this one. */
-#if defined(NETMAP_WITH_LIBS) && !defined(_NET_NETMAP_USER_LIBS_)
-#define _NET_NETMAP_USER_LIBS_
+#if defined(NETMAP_WITH_LIBS) && !defined(HAVE_NETMAP_WITH_LIBS)
+#define HAVE_NETMAP_WITH_LIBS
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Messages as netmap programs write them: D always, ND never, RD at most lps per second. */
+/* Where, what and when, on stderr. Keeps errno. */
+static inline void __attribute__((format(printf, 3, 4)))
+nm_message(const char *function, int line, const char *fmt, ...)
+{
+	int error = errno;
+	struct timeval now;
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	gettimeofday(&now, NULL);
+	fprintf(stderr, "%03d.%06d %s [%d] %s\n", (int)(now.tv_sec % 1000), (int)now.tv_usec,
+		function, line, text);
+	errno = error;
+}
+
+/* Messages as netmap programs write them: D always, ND never, RD at most _lps per second. */
 #ifndef ND
-#define ND(_fmt, ...)                                                                              \
+#define ND(...)                                                                                    \
 	do {                                                                                       \
 	} while (0)
-#define D(_fmt, ...)                                                                               \
-	do {                                                                                       \
-		struct timeval _nm_t;                                                              \
-		gettimeofday(&_nm_t, NULL);                                                        \
-		fprintf(stderr, "%03d.%06d %s [%d] " _fmt "\n", (int)(_nm_t.tv_sec % 1000),        \
-			(int)_nm_t.tv_usec, __func__, __LINE__, ##__VA_ARGS__);                    \
-	} while (0)
-#define RD(_lps, _fmt, ...)                                                                        \
+#define D(...) nm_message(__func__, __LINE__, __VA_ARGS__)
+#define RD(_lps, ...)                                                                              \
 	do {                                                                                       \
 		static time_t _nm_second;                                                          \
 		static int _nm_lines;                                                              \
-		struct timeval _nm_now;                                                            \
-		gettimeofday(&_nm_now, NULL);                                                      \
-		if (_nm_now.tv_sec != _nm_second) {                                                \
-			_nm_second = _nm_now.tv_sec;                                               \
+		time_t _nm_now = time(NULL);                                                       \
+		if (_nm_now != _nm_second) {                                                       \
+			_nm_second = _nm_now;                                                      \
 			_nm_lines = 0;                                                             \
 		}                                                                                  \
 		if (_nm_lines++ < (_lps))                                                          \
-			D(_fmt, ##__VA_ARGS__);                                                    \
+			D(__VA_ARGS__);                                                            \
 	} while (0)
 #endif
 
@@ -214,7 +236,7 @@ enum {
 	NM_OPEN_RING_CFG = 0x800000, /* numbers of rings and slots */
 };
 
-typedef void (*nm_cb_t)(u_char *, const struct nm_pkthdr *, const u_char *d);
+typedef void (*nm_cb_t)(unsigned char *, const struct nm_pkthdr *, const unsigned char *d);
 
 static inline int nm_is_identifier(const char *s, const char *end)
 {
@@ -624,7 +646,7 @@ static inline void nm_take_packet(struct nm_desc *d, struct netmap_ring *ring)
  * rings and returns how many. No system call: poll or NIOCRXSYNC before. The packets' memory
  * is the caller's until the next of those.
  */
-static inline int nm_dispatch(struct nm_desc *d, int cnt, nm_cb_t cb, u_char *arg)
+static inline int nm_dispatch(struct nm_desc *d, int cnt, nm_cb_t cb, unsigned char *arg)
 {
 	uint32_t rings = (uint32_t)d->last_rx_ring - d->first_rx_ring + 1, n;
 	int got = 0;
@@ -659,7 +681,7 @@ static inline int nm_dispatch(struct nm_desc *d, int cnt, nm_cb_t cb, u_char *ar
  * The next received slot's data, or NULL if there is none; fills hdr. For ports whose packets
  * fit in one buffer. The slot is released at once: the data stay until the next sync.
  */
-static inline u_char *nm_nextpkt(struct nm_desc *d, struct nm_pkthdr *hdr)
+static inline unsigned char *nm_nextpkt(struct nm_desc *d, struct nm_pkthdr *hdr)
 {
 	uint32_t rings = (uint32_t)d->last_rx_ring - d->first_rx_ring + 1, n;
 

@@ -59,7 +59,7 @@ static struct nmport_d *make_port(uint32_t mode, uint16_t ringid, unsigned int b
 	d->reg.nr_ringid = ringid;
 	d->reg.nr_tx_rings = TX_RINGS;
 	d->reg.nr_rx_rings = RX_RINGS;
-	port_set_ring_ranges(d);
+	libnetmap_set_ring_ranges(d);
 	return d;
 }
 

@@ -81,7 +81,7 @@ static uint32_t fill(struct replay *r, uint32_t n)
 	return done;
 }
 
-static void send(struct replay *r)
+static void send_frames(struct replay *r)
 {
 	struct worker *w = r->w;
 
@@ -146,7 +146,7 @@ void replay_run(struct worker *w)
 	if (o->count && o->count < r.end)
 		r.end = o->count;
 	pace_start(&r.pace, o->milli_pps, o->burst, r.start);
-	send(&r);
+	send_frames(&r);
 	if (w->failed)
 		return;
 	if (r.next == r.end)
