@@ -16,92 +16,11 @@
 #include <string.h>
 
 #include "captured_stderr.h"
-#include "guest_fixture.h"
 #include "port/vale.h"
 #include "port/vale_private.h"
 #include "random.h"
+#include "switch_fixture.h"
 #include "watched_memory.h"
-
-#define SLOTS	  64u
-#define BUF_SIZE  2048u
-#define MAX_PORTS 8
-
-/* ---- a switch with guests; every port has a region of its own ---- */
-
-struct net {
-	struct vale *vale;
-	unsigned ports;
-	struct guest *guests[MAX_PORTS];
-};
-
-static void net_add(struct net *net, unsigned rings, uint32_t slots, uint32_t buf_size)
-{
-	struct port_config config = {
-		.tx_rings = rings, .rx_rings = rings, .tx_slots = slots, .rx_slots = slots};
-	struct region *region = test_region(1, rings, slots, buf_size);
-	struct guest *guest = aligned_alloc(64, sizeof(*guest));
-	struct error error = {0};
-	struct port *port;
-
-	assert_true(net->ports < MAX_PORTS);
-	snprintf(config.name, sizeof(config.name), "vale0:%u", net->ports);
-	if (vale_port_create(&port, net->vale, &config, region, &error) < 0)
-		fail_msg("%s", error.text);
-	region_put(region);
-	memset(guest, 0, sizeof(*guest));
-	guest_attach(guest, port);
-	net->guests[net->ports++] = guest;
-}
-
-static void net_empty(struct net *net)
-{
-	struct vale_config config = {.name = "vale0"};
-
-	*net = (struct net){0};
-	assert_int_equal(vale_create(&net->vale, &config, NULL), 0);
-}
-
-static void net_create(struct net *net, unsigned ports)
-{
-	net_empty(net);
-	while (net->ports < ports)
-		net_add(net, 1, SLOTS, BUF_SIZE);
-}
-
-static void net_remove(struct net *net, unsigned index)
-{
-	guest_detach(net->guests[index]);
-	port_destroy(net->guests[index]->port);
-	free(net->guests[index]);
-	net->guests[index] = NULL;
-}
-
-static void net_destroy(struct net *net)
-{
-	for (unsigned i = 0; i < net->ports; i++)
-		if (net->guests[i] != NULL)
-			net_remove(net, i);
-	assert_int_equal(vale_destroy(net->vale, NULL), 0);
-}
-
-/* ---- frames: addresses, then a pattern made from the number ---- */
-
-#define BROADCAST UINT64_C(0xffffffffffff)
-#define MAC(n)	  (UINT64_C(0x020000000000) + (n))
-
-static void mac_to_bytes(uint8_t *bytes, uint64_t mac)
-{
-	for (int i = 0; i < 6; i++)
-		bytes[i] = (uint8_t)(mac >> (40 - 8 * i));
-}
-
-static void frame_fill(uint8_t *frame, size_t len, uint64_t to, uint64_t from, unsigned number)
-{
-	for (size_t i = 0; i < len; i++)
-		frame[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
-	mac_to_bytes(frame, to);
-	mac_to_bytes(frame + 6, from);
-}
 
 /* Sends one frame that is recognised by @number; runs the switch. */
 static void say(struct net *net, unsigned sender, uint64_t to, uint64_t from, unsigned number)
@@ -136,16 +55,6 @@ static void expect_nothing(struct net *net)
 		for (unsigned ring = 0;
 		     net->guests[i] != NULL && ring < net->guests[i]->port->rx_rings; ring++)
 			assert_int_equal(guest_receive(net->guests[i], ring, got, sizeof(got)), -1);
-}
-
-static uint64_t tx_count(struct net *net, unsigned port, enum ring_counter which)
-{
-	return guest_counter(net->guests[port], guest_tx(net->guests[port], 0), which);
-}
-
-static uint64_t rx_count(struct net *net, unsigned port, enum ring_counter which)
-{
-	return guest_counter(net->guests[port], guest_rx(net->guests[port], 0), which);
 }
 
 /* Each port says its address, so that the switch knows them all. */
