@@ -108,6 +108,7 @@ void port_restore_ring(struct kring *kring)
 		.head = kring->head,
 		.cur = kring->cur,
 		.tail = kring->hwtail,
+		.offset_mask = kring->offset_mask,
 	};
 
 	memcpy(kring->ring, &header, sizeof(header));
@@ -275,6 +276,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 	port->rx_slots = checked.rx_slots;
 	port->region = region_get(region);
 	port->max_frame = max_frame(port);
+	port->mfs = PORT_DEFAULT_MFS;
 
 	result = netmap_if_alloc(port, &checked, error);
 	if (result < 0)

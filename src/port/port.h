@@ -23,6 +23,8 @@
 #define PORT_MIN_SLOTS	   2
 /* bytes: a 64 KB packet with its Ethernet header and a VLAN tag */
 #define PORT_MAX_FRAME 65554u
+/* bytes: an Ethernet frame */
+#define PORT_DEFAULT_MFS 1514u
 
 /* What a run of a ring ended with. */
 enum port_work {
@@ -105,7 +107,8 @@ struct port {
 	uint32_t tx_rings, rx_rings;
 	uint32_t tx_slots, rx_slots;
 	uint32_t max_frame;	       /* bytes, Ethernet header included */
-	_Atomic uint32_t vnet_hdr_len; /* 0, 10 or 12; only 0 until offloads come */
+	_Atomic uint32_t vnet_hdr_len; /* of the virtio-net header before each frame: 0, 10 or 12 */
+	_Atomic uint32_t mfs; /* bytes: segments that the switch makes for the port are no longer */
 
 	struct region *region;
 	int32_t if_index; /* our netmap_if in the region; -1: none */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "port/vale_private.h"
+#include "port/vnet_header.h"
 
 uint32_t vale_now_s(void)
 {
@@ -240,6 +241,21 @@ static const char *name_on_switch(const char *name)
 	const char *colon = strchr(name, ':');
 
 	return colon != NULL ? colon + 1 : name;
+}
+
+int vale_port_set_vnet_hdr(struct port *port, uint32_t len)
+{
+	if (!vnet_header_len_valid(len))
+		return -EINVAL;
+	if (port->ops != &vale_ops)
+		return -ENXIO;
+	if (!port_claim(port, PORT_OWNER_PROCESSES))
+		return -EBUSY;
+	if (len > 0)
+		port->mfs = region_geometry(port->region)->buf_pool.objsize;
+	port->vnet_hdr_len = len;
+	port_release(port, PORT_OWNER_PROCESSES);
+	return 0;
 }
 
 static int index_find(const struct vale *vale, const char *name, struct error *error)

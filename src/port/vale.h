@@ -75,4 +75,12 @@ int vale_port_attach(struct port *port, struct vale *vale, struct error *error);
 void vale_port_unpublish(struct port *port);
 void vale_port_forget(struct port *port);
 
+/*
+ * Makes every packet of the port begin with a virtio-net header of @len bytes: 0, 10 or 12
+ * (spec/ports.md section 2.6, netmap-api.md 5.9). At once, for all users of the port. A length
+ * other than 0 also makes segments for the port as long as its buffers, for good. -EINVAL: another
+ * length; -ENXIO: not a port of this type; -EBUSY: a VM has it, which cannot be told.
+ */
+int vale_port_set_vnet_hdr(struct port *port, uint32_t len);
+
 #endif

@@ -18,63 +18,54 @@
 #include <string.h>
 
 #include "port/copy.h"
+#include "port/vale_batch.h"
+#include "port/vale_convert.h"
 #include "port/vale_private.h"
+#include "port/vnet_header.h"
 
-#define BATCH_SLOTS   256u
-#define BATCH_MAX     (BATCH_SLOTS + NETMAP_MAX_FRAGS) /* a packet is never cut */
 #define COPY_BUDGET   (1u << 20) /* bytes to copy in one run, to all destinations together */
 #define COPY_OVERHEAD 64u	 /* a copy of no bytes takes as long as one of so many */
 #define FRAME_NONE    UINT16_MAX
 #define ETHER_HEADER  14u
 #define ETHER_ADDRESS 6u
 
-struct fragment {
-	const char *data;
-	uint32_t len;
-};
-
-struct frame {
-	uint16_t first; /* fragment */
-	uint16_t frags;
-	uint16_t next;	/* on the same list */
-	uint16_t slots; /* of the sender's */
-	uint32_t bytes;
-	uint32_t longest;	/* fragment, bytes */
-	enum ring_counter drop; /* why it must not be forwarded; RING_PACKETS: it may */
-};
-
-struct list {
-	uint16_t first, last;
-};
-
-struct batch {
-	unsigned num_fragments;
-	unsigned num_frames;
-	unsigned num_destinations;
-	bool crowded;
-	struct list flood;
-	struct list unicast[VALE_MAX_PORTS];
-	uint8_t destinations[VALE_MAX_PORTS]; /* ports that have a unicast list */
-	struct fragment fragments[BATCH_MAX];
-	struct frame frames[BATCH_MAX];
-};
+/* For functions of which there is a version without, and one with, virtio-net headers and offsets.
+ */
+#define TWO_VERSIONS static inline __attribute__((always_inline))
 
 /* ---- gather ---- */
 
-static enum ring_counter reason_to_drop(const struct batch *batch, unsigned slots, bool bad)
+/* The virtio-net header must be in the first slot, the Ethernet header with it or in the second. */
+static enum ring_counter reason_to_drop_headers(const struct batch *batch,
+						const struct fragment *first, unsigned frags)
 {
+	if (first->len < batch->vnet_hdr_len || (first->len == batch->vnet_hdr_len && frags == 1))
+		return RING_DROP_BAD_VNET_HEADER;
+	if (first->len == batch->vnet_hdr_len ? first[1].len < ETHER_HEADER
+					      : first->len < batch->vnet_hdr_len + ETHER_HEADER)
+		return RING_DROP_TOO_SHORT;
+	return RING_PACKETS;
+}
+
+TWO_VERSIONS enum ring_counter reason_to_drop(const struct batch *batch, unsigned slots,
+					      unsigned frags, bool bad, const bool special)
+{
+	const struct fragment *first = &batch->fragments[batch->num_fragments];
+
 	if (bad)
 		return RING_DROP_BAD_SLOT;
 	if (slots > NETMAP_MAX_FRAGS)
 		return RING_DROP_TOO_MANY_FRAGS;
-	if (batch->fragments[batch->num_fragments].len < ETHER_HEADER)
+	if (special && batch->vnet_hdr_len > 0)
+		return reason_to_drop_headers(batch, first, frags);
+	if (first->len < ETHER_HEADER)
 		return RING_DROP_TOO_SHORT;
 	return RING_PACKETS;
 }
 
 /* Makes a frame of the slots from @index on, at most up to head; returns their number. */
-static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t index,
-			      unsigned available)
+TWO_VERSIONS unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t index,
+				    unsigned available, const bool special)
 {
 	struct frame *frame = &batch->frames[batch->num_frames];
 	unsigned slots = 0, frags = 0;
@@ -85,13 +76,15 @@ static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t in
 	do {
 		slot = kring_load_slot(tx, index);
 		kring_clear_buf_changed(tx, index, slot);
-		if (kring_slot_valid(tx, slot) && (slot.flags & NS_INDIRECT) == 0) {
+		if (kring_slot_valid(tx, slot) && (slot.flags & NS_INDIRECT) == 0 &&
+		    (!special || kring_offset_valid(tx, slot))) {
 			/* An empty fragment takes no slot of a receiver's. */
 			if (frags < NETMAP_MAX_FRAGS && (frags == 0 || slot.len > 0)) {
 				struct fragment *fragment =
 					&batch->fragments[batch->num_fragments + frags++];
 
-				fragment->data = kring_buf(tx, slot);
+				fragment->data = kring_buf(tx, slot) +
+						 (special ? kring_offset(tx, slot) : 0);
 				fragment->len = slot.len;
 				bytes += slot.len;
 				longest = slot.len > longest ? slot.len : longest;
@@ -111,7 +104,7 @@ static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t in
 		.slots = (uint16_t)slots,
 		.bytes = bytes,
 		.longest = longest,
-		.drop = reason_to_drop(batch, slots, bad),
+		.drop = reason_to_drop(batch, slots, frags, bad, special),
 	};
 	if (frame->drop == RING_PACKETS)
 		batch->num_fragments += frags;
@@ -119,7 +112,7 @@ static unsigned gather_packet(struct kring *tx, struct batch *batch, uint32_t in
 	return slots;
 }
 
-static void gather(struct kring *tx, struct batch *batch, unsigned budget)
+TWO_VERSIONS void gather(struct kring *tx, struct batch *batch, unsigned budget, const bool special)
 {
 	uint32_t available = ring_distance(tx->num_slots, tx->hwcur, tx->head);
 	unsigned taken = 0;
@@ -128,7 +121,7 @@ static void gather(struct kring *tx, struct batch *batch, unsigned budget)
 	batch->num_frames = 0;
 	while (taken < available && taken < budget)
 		taken += gather_packet(tx, batch, ring_advance(tx->num_slots, tx->hwcur, taken),
-				       available - taken);
+				       available - taken, special);
 }
 
 /* ---- classify ---- */
@@ -171,7 +164,24 @@ static void batch_begin(struct batch *batch)
 	memset(batch->unicast, 0xff, sizeof(batch->unicast));
 }
 
-static void classify(struct kring *tx, struct vale *vale, unsigned source, struct batch *batch)
+/* What a copy of the frame takes, in bytes. The sender's wishes are only guessed at here. */
+TWO_VERSIONS uint64_t cost_of(const struct batch *batch, const struct frame *frame,
+			      const bool special)
+{
+	uint64_t bytes = frame->bytes + COPY_OVERHEAD;
+
+	if (special && batch->vnet_hdr_len > 0) {
+		struct vnet_header header = vnet_header_read(batch->fragments[frame->first].data);
+
+		/* Bytes are read once more for the checksum; a segment is a copy. */
+		if (header.flags != 0 || header.gso_type != VNET_GSO_NONE)
+			bytes += frame->bytes + frame->bytes / 1024 * COPY_OVERHEAD;
+	}
+	return bytes;
+}
+
+TWO_VERSIONS void classify(struct kring *tx, struct vale *vale, unsigned source,
+			   struct batch *batch, const bool special)
 {
 	uint32_t fan_out = atomic_load_explicit(&vale->ports_end, memory_order_relaxed);
 	uint32_t now = vale_now_s();
@@ -190,15 +200,20 @@ static void classify(struct kring *tx, struct vale *vale, unsigned source, struc
 			ring_count(&tx->counters, frame->drop, 1);
 			continue;
 		}
+		const struct fragment *fragment = &batch->fragments[frame->first];
+		uint32_t skip = 0;
+
+		if (special)
+			fragment = batch_payload(batch, frame, &skip);
 		/* The one read of the addresses: the sender may change them meanwhile. */
-		memcpy(header, batch->fragments[frame->first].data, sizeof(header));
+		memcpy(header, fragment->data + skip, sizeof(header));
 		if (!have_last || memcmp(header, last_header, sizeof(header)) != 0) {
 			last_port = destination_of(vale, source, header, now);
 			memcpy(last_header, header, sizeof(header));
 			have_last = true;
 		}
-		copied += (frame->bytes + COPY_OVERHEAD) *
-			  (uint64_t)(last_port == MAC_TABLE_UNKNOWN ? fan_out : 1);
+		copied += cost_of(batch, frame, special) *
+			  (last_port == MAC_TABLE_UNKNOWN ? fan_out : 1);
 		if (last_port == source)
 			ring_count(&tx->counters, RING_DROP_SAME_PORT, 1);
 		else if (last_port == MAC_TABLE_UNKNOWN)
@@ -347,64 +362,117 @@ static void prefetch_ahead(const struct kring *rx, uint32_t space)
 		__builtin_prefetch(rx->buf_base + (size_t)buf_idx * rx->buf_size, 1);
 }
 
+/* How far the delivery of two lists has come. */
+struct delivery {
+	uint16_t a, b; /* what is left of them */
+	uint32_t vnet_hdr_len;
+	uint32_t space; /* slots */
+	uint32_t packets;
+	uint64_t bytes;
+};
+
+enum delivery_end { DELIVERED_ALL, DELIVERY_FULL, DELIVERY_FAULTED };
+
+/* To a ring like the sender's: bytes are copied as they are. */
+static inline enum delivery_end deliver_plain(struct kring *rx, struct batch *batch,
+					      struct delivery *delivery)
+{
+	uint32_t limit = rx->port->max_frame + delivery->vnet_hdr_len;
+	uint16_t number;
+
+	while ((number = merge_next(batch, &delivery->a, &delivery->b)) != FRAME_NONE) {
+		const struct frame *frame = &batch->frames[number];
+		uint32_t slots = slots_needed(rx, frame);
+
+		if (slots > NETMAP_MAX_FRAGS || frame->bytes > limit) {
+			ring_count(&rx->counters, RING_DROP_TOO_LONG, 1);
+			continue;
+		}
+		if (slots > delivery->space)
+			return DELIVERY_FULL;
+		prefetch_ahead(rx, delivery->space);
+		if (!copy_frame(rx, batch, frame, slots))
+			return DELIVERY_FAULTED;
+		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, slots);
+		delivery->space -= slots;
+		delivery->packets++;
+		delivery->bytes += frame->bytes;
+	}
+	return DELIVERED_ALL;
+}
+
+static enum delivery_end deliver_converted(struct kring *rx, struct batch *batch,
+					   struct delivery *delivery)
+{
+	uint16_t number;
+
+	while ((number = merge_next(batch, &delivery->a, &delivery->b)) != FRAME_NONE) {
+		struct vale_delivered done = {0};
+
+		switch (vale_convert(rx, batch, &batch->frames[number], delivery->vnet_hdr_len,
+				     delivery->space, &done)) {
+		case VALE_CONVERTED:
+			break;
+		case VALE_DROPPED:
+			continue;
+		case VALE_NO_ROOM:
+			return DELIVERY_FULL;
+		case VALE_FAULTED:
+			return DELIVERY_FAULTED;
+		}
+		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, done.slots);
+		delivery->space -= done.slots;
+		delivery->packets += done.packets;
+		delivery->bytes += done.bytes;
+	}
+	return DELIVERED_ALL;
+}
+
 /*
  * Delivers the frames of two lists to one ring. What does not fit, and all that
  * follows it in this batch, is dropped, so that order is kept (2.5).
  */
 static void deliver(struct kring *rx, struct batch *batch, uint16_t a, uint16_t b)
 {
-	uint16_t number;
-	uint32_t space, packets = 0;
-	uint64_t bytes = 0;
+	struct delivery delivery = {
+		.a = a,
+		.b = b,
+		.vnet_hdr_len = atomic_load_explicit(&rx->port->vnet_hdr_len, memory_order_relaxed),
+	};
+	enum delivery_end end;
 
 	pthread_mutex_lock(&rx->lock);
-	if (!kring_pull(rx))
-		goto not_running;
-	rx->hwcur = rx->head;
-	space = rx->num_slots - 1 - ring_distance(rx->num_slots, rx->head, rx->hwtail);
-	while ((number = merge_next(batch, &a, &b)) != FRAME_NONE) {
-		const struct frame *frame = &batch->frames[number];
-		uint32_t slots = slots_needed(rx, frame);
-
-		if (slots > NETMAP_MAX_FRAGS || frame->bytes > rx->port->max_frame) {
-			ring_count(&rx->counters, RING_DROP_TOO_LONG, 1);
-			continue;
-		}
-		if (slots > space)
-			goto full;
-		prefetch_ahead(rx, space);
-		if (!copy_frame(rx, batch, frame, slots))
-			goto faulted;
-		rx->hwtail = ring_advance(rx->num_slots, rx->hwtail, slots);
-		space -= slots;
-		packets++;
-		bytes += frame->bytes;
+	if (!kring_pull(rx)) {
+		ring_count(&rx->counters, RING_DROP_NOT_RUNNING, merge_count(batch, a, b));
+		pthread_mutex_unlock(&rx->lock);
+		return;
 	}
-publish:
+	rx->hwcur = rx->head;
+	delivery.space = rx->num_slots - 1 - ring_distance(rx->num_slots, rx->head, rx->hwtail);
+	if (delivery.vnet_hdr_len == batch->vnet_hdr_len && rx->offset_mask == 0)
+		end = deliver_plain(rx, batch, &delivery);
+	else
+		end = deliver_converted(rx, batch, &delivery);
+	if (end != DELIVERED_ALL) /* the one that failed, and those behind it */
+		ring_count(&rx->counters,
+			   end == DELIVERY_FULL ? RING_DROP_RING_FULL : RING_DROP_NOT_RUNNING,
+			   1 + merge_count(batch, delivery.a, delivery.b));
+	ring_count(&rx->counters, RING_PACKETS, delivery.packets);
+	ring_count(&rx->counters, RING_BYTES, delivery.bytes);
+	if (end == DELIVERY_FAULTED) {
+		kring_push_quietly(rx); /* those before the bad slot; the fault interrupts */
+		pthread_mutex_unlock(&rx->lock);
+		return;
+	}
 	/*
 	 * The next batch may not fit. On a busy machine the receiver may be waiting for
 	 * this very CPU; one that has not moved since the last time gets no other.
 	 */
-	if (space < BATCH_SLOTS && rx->head != rx->crowded_head) {
+	if (delivery.space < BATCH_SLOTS && rx->head != rx->crowded_head) {
 		rx->crowded_head = rx->head;
 		batch->crowded = true;
 	}
-	ring_count(&rx->counters, RING_PACKETS, packets);
-	ring_count(&rx->counters, RING_BYTES, bytes);
 	kring_push(rx);
-	pthread_mutex_unlock(&rx->lock);
-	return;
-
-full:
-	ring_count(&rx->counters, RING_DROP_RING_FULL, 1 + merge_count(batch, a, b));
-	goto publish;
-faulted:
-	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, 1);
-	kring_push_quietly(rx); /* those before the bad slot; the fault interrupts */
-not_running:
-	ring_count(&rx->counters, RING_DROP_NOT_RUNNING, merge_count(batch, a, b));
-	ring_count(&rx->counters, RING_PACKETS, packets);
-	ring_count(&rx->counters, RING_BYTES, bytes);
 	pthread_mutex_unlock(&rx->lock);
 }
 
@@ -476,6 +544,13 @@ static void count_taken(struct kring *tx, const struct batch *batch)
 	ring_count(&tx->counters, RING_BYTES, bytes);
 }
 
+TWO_VERSIONS void take(struct kring *tx, struct vale_port *self, struct batch *batch,
+		       unsigned budget, const bool special)
+{
+	gather(tx, batch, budget < BATCH_SLOTS ? budget : BATCH_SLOTS, special);
+	classify(tx, self->vale, self->index, batch, special);
+}
+
 enum port_work vale_run(struct kring *tx, unsigned budget)
 {
 	struct vale_port *self = vale_port_of(tx->port);
@@ -487,8 +562,11 @@ enum port_work vale_run(struct kring *tx, unsigned budget)
 		return PORT_DRY;
 	kring_set_need_kick(tx, false);
 
-	gather(tx, &batch, budget < BATCH_SLOTS ? budget : BATCH_SLOTS);
-	classify(tx, self->vale, self->index, &batch);
+	batch.vnet_hdr_len = atomic_load_explicit(&tx->port->vnet_hdr_len, memory_order_relaxed);
+	if (batch.vnet_hdr_len == 0 && tx->offset_mask == 0)
+		take(tx, self, &batch, budget, false);
+	else
+		take(tx, self, &batch, budget, true);
 	if (batch.flood.first != FRAME_NONE)
 		deliver_flood(tx, self->vale, self->index, &batch);
 	deliver_unicast(tx, self->vale, &batch);

@@ -20,6 +20,7 @@
 	X(DROP_TOO_SHORT, "drop_too_short") /* no whole Ethernet header */                         \
 	X(DROP_TOO_LONG, "drop_too_long")   /* over the frame limit of the destination */          \
 	X(DROP_TOO_MANY_FRAGS, "drop_too_many_fragments") /* over NETMAP_MAX_FRAGS */              \
+	X(DROP_BAD_VNET_HEADER, "drop_bad_vnet_header")	  /* not whole, or asks for nonsense */    \
 	X(DROP_NO_DESTINATION, "drop_no_destination")	  /* nobody else on the switch */          \
 	X(DROP_SAME_PORT, "drop_same_port")		  /* destination is the sending port */    \
 	X(DROP_RING_FULL, "drop_ring_full")		  /* no room in the destination ring */    \

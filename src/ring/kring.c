@@ -194,10 +194,19 @@ static void dismiss_sleepers(struct kring *kring)
 		kring_interrupt(kring);
 }
 
+void kring_set_offsets(struct kring *kring, uint64_t mask, uint64_t max)
+{
+	kring->offset_mask = mask;
+	kring->max_offset = max;
+	__atomic_store_n(&kring->ring->offset_mask, mask, __ATOMIC_RELAXED);
+}
+
 void kring_stop(struct kring *kring)
 {
 	if (kring->sync_request != NULL)
 		dismiss_sleepers(kring);
+	if (kring->offset_mask != 0)
+		kring_set_offsets(kring, 0, 0);
 	kring_leave_csb(kring, KRING_STOPPED);
 }
 

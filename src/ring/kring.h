@@ -79,6 +79,8 @@ struct kring {
 	uint32_t sync_seen; /* the request that the last look at head answers to, */
 	uint32_t sync_done; /* and the last one answered */
 	int interrupt_fd;
+	uint64_t offset_mask; /* of slot.ptr: where a packet begins in its buffer; 0: at 0 */
+	uint64_t max_offset;  /* bytes */
 	struct ring_counters counters;
 
 	/* The engine's (src/engine/worker.c). */
@@ -165,6 +167,12 @@ static inline void kring_set_need_kick(struct kring *kring, bool need)
 	PTNET_STORE_RELAXED(&kring->ktoa->kern_need_kick, need ? 1 : 0);
 }
 
+/*
+ * From now on packets begin at slot.ptr & @mask, at most @max bytes into their buffers; @mask 0: at
+ * 0. Until the ring stops. port/offsets.h decides who may have what.
+ */
+void kring_set_offsets(struct kring *kring, uint64_t mask, uint64_t max);
+
 /* Takes the descriptor over; an interrupt that is owed goes out. */
 void kring_set_interrupt(struct kring *kring, int eventfd);
 
@@ -233,6 +241,20 @@ static inline bool kring_slot_valid(const struct kring *kring, struct netmap_slo
 {
 	return slot.buf_idx >= REGION_FIRST_BUF && slot.buf_idx < kring->buf_total &&
 	       slot.len <= kring->buf_size;
+}
+
+/* Where the packet begins, in bytes from its buffer's (spec/netmap-api.md section 7.5). */
+static inline uint64_t kring_offset(const struct kring *kring, struct netmap_slot slot)
+{
+	return slot.ptr & kring->offset_mask;
+}
+
+/* Of a slot that kring_slot_valid() accepted: whether the packet is inside its buffer. */
+static inline bool kring_offset_valid(const struct kring *kring, struct netmap_slot slot)
+{
+	uint64_t offset = kring_offset(kring, slot);
+
+	return offset <= kring->max_offset && offset + slot.len <= kring->buf_size;
 }
 
 /* Of a slot that kring_slot_valid() accepted. */
