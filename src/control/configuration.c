@@ -12,7 +12,7 @@
 #include "control/json_reader.h"
 #include "control/protocol.h"
 
-#define NETMAP_SOCKET_NAME "/netmap.sock"
+#define NETMAP_SOCKET_NAME "netmap.sock"
 #define PATH_SIZE	   64 /* of "regions[12345]" and the like */
 
 void configuration_init(struct configuration *configuration)
@@ -65,8 +65,8 @@ static void netmap_complete(struct configuration *configuration)
 	control_directory(configuration, directory);
 	length = strlen(directory);
 	/* If it does not fit, making the socket says so. */
-	snprintf(netmap->path, sizeof(netmap->path), "%.*s%s", (int)length, directory,
-		 directory[length - 1] == '/' ? NETMAP_SOCKET_NAME + 1 : NETMAP_SOCKET_NAME);
+	snprintf(netmap->path, sizeof(netmap->path), "%.*s%s%s", (int)length, directory,
+		 directory[length - 1] == '/' ? "" : "/", NETMAP_SOCKET_NAME);
 }
 
 void configuration_complete(struct configuration *configuration)

@@ -139,7 +139,7 @@ static void region_unmake(struct inventory *inventory, struct inventory_region *
 
 void inventory_region_unmake_if_unused(struct inventory *inventory, struct inventory_region *region)
 {
-	if (region->implicit && region->num_ports == 0)
+	if (region->implicit && region->num_ports == 0 && region->num_holds == 0)
 		region_unmake(inventory, region);
 }
 

@@ -33,6 +33,7 @@ struct inventory_region {
 	char name[REGION_NAME_SIZE];
 	bool implicit;
 	unsigned num_ports; /* that lie in it */
+	unsigned num_holds; /* of requests under way: inventory_region_hold() */
 	struct region *region;
 	struct memdev_listener *listener; /* NULL: made for programs */
 	struct region_watch *watch;	  /* then; else the listener has one */

@@ -31,10 +31,18 @@ int inventory_made_region(struct inventory_region **region, struct inventory *in
 	return rc;
 }
 
-void inventory_region_drop(struct inventory *inventory, struct inventory_region *region)
+void inventory_region_hold(struct inventory_region *region)
 {
 	if (region != NULL)
-		inventory_region_unmake_if_unused(inventory, region);
+		region->num_holds++;
+}
+
+void inventory_region_drop(struct inventory *inventory, struct inventory_region *region)
+{
+	if (region == NULL)
+		return;
+	region->num_holds--;
+	inventory_region_unmake_if_unused(inventory, region);
 }
 
 static struct inventory_region *global_region(struct inventory *inventory, struct error *error)

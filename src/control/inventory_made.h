@@ -52,11 +52,12 @@ void inventory_port_put(struct inventory *inventory, struct inventory_port *port
 /* DELIF: whoever uses it. */
 void inventory_persistent_del(struct inventory *inventory, struct inventory_port *port);
 
-/* A region that goes with the last port in it, or with inventory_region_drop(). */
+/* A region that goes with the last port in it and the last hold on it. It has neither yet. */
 int inventory_made_region(struct inventory_region **region, struct inventory *inventory,
 			  const char *name, const struct region_config *config,
 			  struct error *error);
-/* If no port lies in it. */
+/* Keeps a region for a request, and lets go of it again; NULL is allowed. */
+void inventory_region_hold(struct inventory_region *region);
 void inventory_region_drop(struct inventory *inventory, struct inventory_region *region);
 
 /* The region with this memory id, made if it is the global one; NULL and @error if there is none.

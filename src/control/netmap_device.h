@@ -97,8 +97,8 @@ int netmap_may_make(struct netmap_call *call);
 int netmap_may_make_on(struct netmap_call *call, const struct inventory_switch *on_switch,
 		       const char *name);
 /*
- * The region that nr_mem_id @id names: NULL if it is 0. -EINVAL: there is none, -EACCES. It may
- * have been made for this: inventory_region_drop().
+ * The region that nr_mem_id @id names, held: inventory_region_drop(). NULL if @id is 0.
+ * -EINVAL: there is none, -EACCES.
  */
 int netmap_region(struct netmap_call *call, uint16_t id, struct inventory_region **region);
 

@@ -181,6 +181,7 @@ int netmap_region(struct netmap_call *call, uint16_t id, struct inventory_region
 	*region = inventory_region_by_id(call->inventory, id, &call->error);
 	if (*region == NULL)
 		return -call->error.code;
+	inventory_region_hold(*region);
 	if (may_use_region(call, *region))
 		return 0;
 	inventory_region_drop(call->inventory, *region);
@@ -348,11 +349,13 @@ struct pipe_name {
 	bool slave;
 };
 
+/* netmap looks for the last '{' first, which leaves "P{1}2", the slave of a pipe of P{1, no name.
+ */
 static const char *bracket_of(const char *name)
 {
-	const char *brace = strrchr(name, '{');
+	const char *brace = strrchr(name, '{'), *closing = strrchr(name, '}');
 
-	return brace != NULL ? brace : strrchr(name, '}');
+	return closing == NULL || (brace != NULL && brace > closing) ? brace : closing;
 }
 
 static int pipe_name_split(struct netmap_call *call, const char *name, struct pipe_name *split)
@@ -380,6 +383,15 @@ static bool configured_place(struct netmap_call *call, const char *parent, struc
 {
 	place->region = inventory_region_find(call->inventory, parent);
 	return place->region != NULL && place->region->implicit;
+}
+
+static int may_use_place(struct netmap_call *call, const struct pipe_place *place)
+{
+	struct inventory_region *region;
+	int rc = netmap_region(call, region_id(place->region->region), &region);
+
+	inventory_region_drop(call->inventory, region);
+	return rc;
 }
 
 static int implicit_parent(struct netmap_call *call, const char *name,
@@ -418,8 +430,7 @@ static int pipe_place_find(struct netmap_call *call, const char *name,
 	}
 	if ((rc == -ENXIO || rc == -EOPNOTSUPP) && wish->create && strncmp(name, "vale", 4) != 0) {
 		if (configured_place(call, name, place))
-			return netmap_region(call, region_id(place->region->region),
-					     &place->region);
+			return may_use_place(call, place);
 		rc = implicit_parent(call, name, wish, place);
 		if (rc == 0)
 			inventory_port_get(place->parent);

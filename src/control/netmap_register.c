@@ -33,6 +33,7 @@ static int extmem_region(struct netmap_call *call, struct inventory_region **reg
 	options->extmem_status = (uint32_t)-rc;
 	if (rc < 0)
 		return rc;
+	inventory_region_hold(*region);
 	netmap_pools_describe((*region)->region, &options->extmem);
 	options->extmem.nr_memsize = memsize;
 	return 0;
@@ -210,8 +211,7 @@ int netmap_register(struct netmap_call *call)
 		rc = find_and_bind(call, external != NULL ? external : region);
 	/* Unless a port lies in them now. */
 	inventory_region_drop(call->inventory, external);
-	if (region != external)
-		inventory_region_drop(call->inventory, region);
+	inventory_region_drop(call->inventory, region);
 	return rc;
 }
 

@@ -211,10 +211,9 @@ int netmap_vale_newif(struct netmap_call *call)
 	snprintf(spec.config.name, sizeof(spec.config.name), "%s", call->request->name);
 	spec.lifetime = PORT_PERSISTENT;
 	rc = inventory_vale_make(&port, call->inventory, &spec, NULL, &call->error);
-	if (rc < 0) {
-		inventory_region_drop(call->inventory, spec.region);
+	inventory_region_drop(call->inventory, spec.region);
+	if (rc < 0)
 		return rc;
-	}
 	made->nr_tx_slots = port->port->tx_slots;
 	made->nr_rx_slots = port->port->rx_slots;
 	made->nr_tx_rings = (uint16_t)port->port->tx_rings;

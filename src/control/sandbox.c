@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -193,7 +194,8 @@ static const struct {
 	{SCMP_SYS(prctl), 0, UINT64_MAX, PR_GET_NAME},
 	{SCMP_SYS(ioctl), 1, UINT64_MAX, FIONREAD}, /* libevent */
 	{SCMP_SYS(ioctl), 1, UINT64_MAX, FIONBIO},
-	{SCMP_SYS(ioctl), 1, UINT64_MAX, TCGETS}, /* isatty() */
+	{SCMP_SYS(ioctl), 1, UINT64_MAX, TCGETS},   /* isatty() */
+	{SCMP_SYS(ioctl), 1, UINT64_MAX, SIOCOUTQ}, /* was an answer received? */
 	/* Reading a limit, of this process only. */
 	{SCMP_SYS(prlimit64), 2, UINT64_MAX, 0},
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <grp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -199,16 +201,46 @@ void netmap_fixture_settle(struct netmap_fixture *fixture, unsigned connections)
 
 /* ---- the program's side ---- */
 
-int netmap_connect(const struct netmap_fixture *fixture)
+static int connect_to(const struct netmap_fixture *fixture, int fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->device.config.path);
+	return connect(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+int netmap_connect(const struct netmap_fixture *fixture)
+{
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->device.config.path);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+	if (connect_to(fixture, fd) == 0)
 		return fd;
 	close(fd);
+	return -1;
+}
+
+/* The kernel writes down who connects, so a child does that, on our socket. */
+int netmap_connect_as(const struct netmap_fixture *fixture, uid_t uid, gid_t gid,
+		      const gid_t *groups, size_t num_groups)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), status;
+	pid_t child;
+
+	assert_true(fd >= 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(setgroups(num_groups, groups) < 0 || setresgid(gid, gid, gid) < 0 ||
+				      setresuid(uid, uid, uid) < 0
+			      ? 255
+			      : (connect_to(fixture, fd) < 0 ? errno : 0));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 255);
+	if (WEXITSTATUS(status) == 0)
+		return fd;
+	close(fd);
+	errno = WEXITSTATUS(status);
 	return -1;
 }
 

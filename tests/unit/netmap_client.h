@@ -59,6 +59,10 @@ void netmap_fixture_settle(struct netmap_fixture *fixture, unsigned connections)
 /* A descriptor of "/dev/netmap"; -1 with errno: it can't be. */
 int netmap_connect(const struct netmap_fixture *fixture);
 
+/* The same as somebody else, whom root plays; @groups are the supplementary ones. */
+int netmap_connect_as(const struct netmap_fixture *fixture, uid_t uid, gid_t gid,
+		      const gid_t *groups, size_t num_groups);
+
 /* Sends any message with any descriptors, and receives a reply, or false. */
 struct netmap_reply;
 void netmap_send(int fd, const void *message, size_t size, const int *fds, unsigned num_fds);
