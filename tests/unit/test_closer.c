@@ -27,22 +27,23 @@
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t opened;
-	bool closed;	  /* new threads don't get their first turn */
-	unsigned started; /* of those that found it closed */
+	bool closed;	  /* what is started now does not get its first turn */
+	unsigned started; /* meanwhile */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
 
-struct held_thread {
+struct new_thread {
 	void *(*main)(void *);
 	void *argument;
+	bool held;
 };
 
 static void *wait_at_gate(void *argument)
 {
-	struct held_thread thread = *(struct held_thread *)argument;
+	struct new_thread thread = *(struct new_thread *)argument;
 
 	free(argument);
 	pthread_mutex_lock(&gate.lock);
-	while (gate.closed)
+	while (thread.held && gate.closed)
 		pthread_cond_wait(&gate.opened, &gate.lock);
 	pthread_mutex_unlock(&gate.lock);
 	return thread.main(thread.argument);
@@ -56,18 +57,19 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*thread_main)(void *), void *argument)
 {
-	struct held_thread *held = malloc(sizeof(*held));
+	struct new_thread *new = malloc(sizeof(*new));
 	int error;
 
-	if (held == NULL)
+	if (new == NULL)
 		return ENOMEM;
-	*held = (struct held_thread){.main = thread_main, .argument = argument};
+	*new = (struct new_thread){.main = thread_main, .argument = argument};
 	pthread_mutex_lock(&gate.lock);
+	new->held = gate.closed;
 	gate.started += gate.closed;
 	pthread_mutex_unlock(&gate.lock);
-	error = __real_pthread_create(thread, attributes, wait_at_gate, held);
+	error = __real_pthread_create(thread, attributes, wait_at_gate, new);
 	if (error != 0)
-		free(held);
+		free(new);
 	return error;
 }
 
