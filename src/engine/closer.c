@@ -21,6 +21,7 @@
  * what the connections of one listener hold when they are ended.
  */
 #define ROOM	   4096
+#define FIRST_ROOM 16
 #define IDLE_MOST  2
 #define STACK_SIZE (256 << 10)
 
@@ -28,8 +29,9 @@ struct closer {
 	STAILQ_ENTRY(closer) link; /* in pool.ready: something waits, nothing is being closed */
 	_Atomic unsigned waiting;  /* descriptors, the one that is being closed included */
 	unsigned first;		   /* of these, in fds */
+	unsigned room;		   /* in fds */
 	bool destroyed;
-	int fds[ROOM];
+	int *fds; /* a ring */
 };
 
 /* All threads are alike; all of this and all closers are under the lock. */
@@ -101,15 +103,21 @@ static struct closer *take_closer(void)
 	return closer;
 }
 
+static void free_closer(struct closer *closer)
+{
+	free(closer->fds);
+	free(closer);
+}
+
 /* Under the lock. */
 static void give_back(struct closer *closer)
 {
-	closer->first = (closer->first + 1) % ROOM;
+	closer->first = (closer->first + 1) % closer->room;
 	atomic_fetch_sub(&pool.waiting, 1);
 	if (atomic_fetch_sub(&closer->waiting, 1) > 1)
 		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
 	else if (closer->destroyed)
-		free(closer);
+		free_closer(closer);
 }
 
 static void *serve(void *unused)
@@ -144,6 +152,12 @@ int closer_create(struct closer **out, struct error *error)
 
 	if (closer == NULL)
 		return error_set(error, ENOMEM, "out of memory");
+	closer->room = FIRST_ROOM;
+	closer->fds = malloc(closer->room * sizeof(*closer->fds));
+	if (closer->fds == NULL) {
+		free(closer);
+		return error_set(error, ENOMEM, "out of memory");
+	}
 	pthread_mutex_lock(&pool.lock);
 	while (pool.started < IDLE_MOST && result == 0) {
 		result = start_thread();
@@ -152,7 +166,7 @@ int closer_create(struct closer **out, struct error *error)
 	}
 	pthread_mutex_unlock(&pool.lock);
 	if (result < 0) {
-		free(closer);
+		free_closer(closer);
 		return error_set(error, -result,
 				 "cannot start a thread that closes descriptors: %s",
 				 strerror(-result));
@@ -166,28 +180,47 @@ void closer_destroy(struct closer *closer)
 	pthread_mutex_lock(&pool.lock);
 	closer->destroyed = true;
 	if (atomic_load(&closer->waiting) == 0)
-		free(closer);
+		free_closer(closer);
 	pthread_mutex_unlock(&pool.lock);
+}
+
+/* Under the lock. False: it has all the room that it may have, or there is no memory. */
+static bool grow(struct closer *closer)
+{
+	unsigned waiting = atomic_load(&closer->waiting), room = closer->room * 2;
+	int *fds = room <= ROOM ? malloc(room * sizeof(*fds)) : NULL;
+
+	if (fds == NULL)
+		return false;
+	for (unsigned i = 0; i < waiting; i++)
+		fds[i] = closer->fds[(closer->first + i) % closer->room];
+	free(closer->fds);
+	closer->fds = fds;
+	closer->first = 0;
+	closer->room = room;
+	return true;
 }
 
 /* False: there is no room. */
 static bool enqueue(struct closer *closer, int fd)
 {
 	unsigned waiting;
+	bool taken;
 
 	pthread_mutex_lock(&pool.lock);
 	waiting = atomic_load(&closer->waiting);
-	if (waiting < ROOM) {
-		closer->fds[(closer->first + waiting) % ROOM] = fd;
+	taken = waiting < closer->room || grow(closer);
+	if (taken) {
+		closer->fds[(closer->first + waiting) % closer->room] = fd;
 		atomic_store(&closer->waiting, waiting + 1);
 		atomic_fetch_add(&pool.waiting, 1);
 	}
-	if (waiting == 0) {
+	if (taken && waiting == 0) {
 		STAILQ_INSERT_TAIL(&pool.ready, closer, link);
 		pthread_cond_signal(&pool.work);
 	}
 	pthread_mutex_unlock(&pool.lock);
-	return waiting < ROOM;
+	return taken;
 }
 
 void closer_close(struct closer *closer, int fd)
@@ -196,9 +229,9 @@ void closer_close(struct closer *closer, int fd)
 
 	if (!enqueue(closer, fd))
 		log_limited(&log_limit, LOG_LEVEL_ERROR,
-			    "%d descriptors of one client wait to be closed: one more stays open "
+			    "%u descriptors of one client wait to be closed: one more stays open "
 			    "until the daemon ends",
-			    ROOM);
+			    closer_waiting(closer));
 }
 
 void closer_close_socket(struct closer *closer, int fd)
