@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,6 +33,9 @@
 
 /* A port with 16 ring pairs and its VM take up to 102 descriptors (docs/vfio-user.md). */
 #define WANTED_DESCRIPTORS 262144
+
+/* Bytes; a switch's address table takes twice as much. */
+#define LARGE_ALLOCATION (128 << 10)
 
 struct options {
 	const char *config, *control, *sockets, *workers, *log_level;
@@ -415,6 +419,12 @@ int main(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
+	/*
+	 * What is large comes and goes with switches and VMs, and shall go back to the kernel. Left
+	 * to itself, malloc() would put it on the heap from the second time on, where a small
+	 * block that happens to follow it keeps it for as long as the daemon runs.
+	 */
+	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION);
 	configuration_init(&daemon.configuration);
 	if (options.config != NULL &&
 	    configuration_load(&daemon.configuration, options.config, &error) < 0)
