@@ -147,6 +147,7 @@ void endpoint_stop_ring(struct port *port, unsigned ring)
 	if (last) {
 		port->running = false;
 		port->ops->reset(port);
+		buffers_owner_left(port);
 	}
 }
 
@@ -177,6 +178,7 @@ void endpoint_reset(struct port *port)
 	port_restore_constants(port);
 	port->ops->reset(port);
 	buffers_mend(port);
+	buffers_owner_left(port);
 }
 
 bool endpoint_running(const struct port *port)

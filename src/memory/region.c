@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,9 @@ struct region {
 	size_t file_size;
 	int lost_eventfd, guard;
 	struct region_geometry geometry;
-	struct pool ifs, rings, bufs, csbs;
+	struct pool ifs, rings, csbs;
+	struct pool bufs; /* under bufs_lock: workers mend rings */
+	pthread_mutex_t bufs_lock;
 };
 
 static uint64_t id_taken[MAX_IDS / 64];
@@ -311,6 +314,7 @@ int region_create(struct region **out, const struct region_config *config, struc
 	if (region == NULL)
 		return error_set(error, ENOMEM, "out of memory");
 	region->references = 1;
+	pthread_mutex_init(&region->bufs_lock, NULL);
 	result = geometry_compute(&region->geometry, config, error);
 	if (result < 0)
 		goto fail_free;
@@ -344,6 +348,7 @@ fail_pools:
 	pools_fini(region);
 	id_free(region->id);
 fail_free:
+	pthread_mutex_destroy(&region->bufs_lock);
 	free(region);
 	return result;
 }
@@ -364,6 +369,7 @@ void region_put(struct region *region)
 	close(region->fd);
 	pools_fini(region);
 	id_free(region->id);
+	pthread_mutex_destroy(&region->bufs_lock);
 	free(region);
 }
 
@@ -435,18 +441,25 @@ void region_ring_free(struct region *region, uint32_t index)
 
 int64_t region_buf_alloc(struct region *region)
 {
-	return pool_alloc(&region->bufs);
+	pthread_mutex_lock(&region->bufs_lock);
+	int64_t index = pool_alloc(&region->bufs);
+	pthread_mutex_unlock(&region->bufs_lock);
+	return index;
 }
 
 void region_buf_free(struct region *region, uint32_t index)
 {
+	pthread_mutex_lock(&region->bufs_lock);
 	pool_free(&region->bufs, index);
+	pthread_mutex_unlock(&region->bufs_lock);
 }
 
-void region_buf_free_all(struct region *region)
+void region_bufs_taken(struct region *region, uint64_t *bits)
 {
-	for (uint32_t index = REGION_FIRST_BUF; index < region->bufs.objtotal; index++)
-		pool_free(&region->bufs, index);
+	pthread_mutex_lock(&region->bufs_lock);
+	memcpy(bits, region->bufs.allocated,
+	       (region->bufs.objtotal / 64 + 1) * sizeof(*region->bufs.allocated));
+	pthread_mutex_unlock(&region->bufs_lock);
 }
 
 int region_csb_alloc(struct region *region)
@@ -464,9 +477,12 @@ void region_csb_free(struct region *region, uint32_t index)
 	pool_free(&region->csbs, index);
 }
 
-uint32_t region_bufs_free(const struct region *region)
+uint32_t region_bufs_free(struct region *region)
 {
-	return region->bufs.num_free;
+	pthread_mutex_lock(&region->bufs_lock);
+	uint32_t num_free = region->bufs.num_free;
+	pthread_mutex_unlock(&region->bufs_lock);
+	return num_free;
 }
 
 uint32_t region_rings_free(const struct region *region)

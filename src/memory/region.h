@@ -103,14 +103,16 @@ int region_if_alloc(struct region *region);
 void region_if_free(struct region *region, uint32_t index);
 int region_ring_alloc(struct region *region);
 void region_ring_free(struct region *region, uint32_t index);
+/* Any thread. A buffer that is not handed out can't be freed: nothing happens. */
 int64_t region_buf_alloc(struct region *region);
 void region_buf_free(struct region *region, uint32_t index);
-void region_buf_free_all(struct region *region);
+/* Sets the bit of every buffer that is handed out: objtotal / 64 + 1 words. Any thread. */
+void region_bufs_taken(struct region *region, uint64_t *bits);
 int region_csb_alloc(struct region *region);
 void region_csb_free(struct region *region, uint32_t index);
 
-/* How many objects of each pool are not handed out. */
-uint32_t region_bufs_free(const struct region *region);
+/* How many objects of each pool are not handed out. Buffers: any thread. */
+uint32_t region_bufs_free(struct region *region);
 uint32_t region_rings_free(const struct region *region);
 
 /* Byte offsets inside the region. */

@@ -2,47 +2,21 @@
 #include "port/buffers.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "port/buffers_private.h"
 #include "port/port.h"
 
-/* All ports, of all regions. The lock is taken before any ring's. */
+/*
+ * A look at the slots of rings that run takes time, and a buffer that is moved meanwhile from a
+ * ring not looked at yet to one that was is seen in neither. It will hardly be three times.
+ */
+#define LOOKS 3
+
+/* All ports, of all regions. */
 static LIST_HEAD(, port) ports = LIST_HEAD_INITIALIZER(ports);
-static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* A set of a region's buffers: a bit each. */
-struct buffer_set {
-	uint64_t *bits;
-	uint32_t total;
-};
-
-static bool set_init(struct buffer_set *set, const struct region *region)
-{
-	set->total = region_geometry(region)->buf_pool.objtotal;
-	set->bits = calloc(((size_t)set->total + 63) / 64, sizeof(*set->bits));
-	return set->bits != NULL;
-}
-
-static bool set_has(const struct buffer_set *set, uint32_t buffer)
-{
-	return (set->bits[buffer / 64] >> buffer % 64 & 1) != 0;
-}
-
-static void set_remove(struct buffer_set *set, uint32_t buffer)
-{
-	set->bits[buffer / 64] &= ~(UINT64_C(1) << buffer % 64);
-}
-
-/* False: it is none, or was in the set already. */
-static bool set_add(struct buffer_set *set, uint32_t buffer)
-{
-	if (buffer < REGION_FIRST_BUF || buffer >= set->total || set_has(set, buffer))
-		return false;
-	set->bits[buffer / 64] |= UINT64_C(1) << buffer % 64;
-	return true;
-}
+pthread_mutex_t buffers_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the slots that a ring's owner holds ---- */
 
@@ -56,7 +30,8 @@ static void held_lock(struct held_slots *held, struct kring *kring)
 {
 	*held = (struct held_slots){.kring = kring};
 	if (kring->borrows_bufs) {
-		/* A sender's lock comes before its reader's; it stays while we have ports_lock. */
+		/* A sender's lock comes before its reader's; it stays while we have buffers_lock.
+		 */
 		pthread_mutex_lock(&kring->lock);
 		held->sender = kring->peer;
 		pthread_mutex_unlock(&kring->lock);
@@ -65,7 +40,9 @@ static void held_lock(struct held_slots *held, struct kring *kring)
 	}
 	pthread_mutex_lock(&kring->lock);
 	held->first = kring->hwcur;
-	if (kring->dir == KRING_TX)
+	if (kring->num_slots == 0)
+		held->count = 0;
+	else if (kring->dir == KRING_TX)
 		held->count = ring_distance(kring->num_slots, kring->hwcur, kring->hwtail) + 1;
 	else if (!kring->borrows_bufs)
 		held->count = kring->num_slots;
@@ -87,226 +64,346 @@ static uint32_t held_index(const struct held_slots *held, uint32_t n)
 	return ring_advance(held->kring->num_slots, held->first, n);
 }
 
-/* Adds what the ring's slots hold; on request, bad ones then are empty and name buffer 0. */
-static uint32_t add_held_by_ring(struct buffer_set *set, struct kring *kring, bool clear_bad)
+/* Adds what the ring's slots hold. */
+static void add_held(struct buffer_set *set, struct kring *kring)
 {
 	struct held_slots held;
-	uint32_t bad = 0;
 
 	held_lock(&held, kring);
-	for (uint32_t n = 0; n < held.count; n++) {
-		uint32_t index = held_index(&held, n);
-		struct netmap_slot slot = kring_load_slot(held.kring, index);
-
-		if (set_add(set, slot.buf_idx))
-			continue;
-		bad++;
-		slot.buf_idx = 0;
-		slot.len = 0;
-		if (clear_bad)
-			kring_store_slot(held.kring, index, slot);
-	}
+	for (uint32_t n = 0; n < held.count; n++)
+		buffer_set_add(set, kring_load_slot(kring, held_index(&held, n)).buf_idx);
 	held_unlock(&held);
-	return bad;
 }
 
-static uint32_t add_held(struct buffer_set *set, struct port *port, bool clear_bad)
+static bool rings_run(const struct port *port)
 {
-	uint32_t bad = 0;
+	bool run = false;
 
-	for (unsigned i = 0; i < port_num_rings(port); i++)
-		bad += add_held_by_ring(set, &port->rings[i], clear_bad);
-	return bad;
-}
+	for (unsigned i = 0; i < port_num_rings(port) && !run; i++) {
+		struct kring *kring = &port->rings[i];
 
-/* ---- what ports brought ---- */
-
-/* Walks through the buffers that a port brought. */
-struct cursor {
-	struct port *port;
-	unsigned ring;
-	uint32_t n;
-};
-
-/* The place of the next one, or NULL after the last. */
-static uint32_t *cursor_next(struct cursor *cursor)
-{
-	for (; cursor->ring < port_num_rings(cursor->port); cursor->ring++, cursor->n = 0) {
-		struct kring *kring = &cursor->port->rings[cursor->ring];
-
-		if (kring->own_bufs != NULL && cursor->n < kring->num_slots)
-			return &kring->own_bufs[cursor->n++];
+		pthread_mutex_lock(&kring->lock);
+		run = kring->state != KRING_STOPPED;
+		pthread_mutex_unlock(&kring->lock);
 	}
-	return NULL;
+	return run;
 }
 
-/* ---- mending ---- */
-
-/* A buffer that some port of the region brought and no slot holds, or 0. */
-static uint32_t spare_next(struct cursor *cursor, struct buffer_set *held,
-			   const struct region *region)
+/* May a program be exchanging buffers of the region? */
+static bool region_in_use(const struct region *region)
 {
-	while (cursor->port != NULL) {
-		uint32_t *own;
+	const struct port *port;
 
-		while (cursor->port->region == region && (own = cursor_next(cursor)) != NULL)
-			if (set_add(held, *own))
-				return *own;
-		*cursor = (struct cursor){.port = LIST_NEXT(cursor->port, link)};
+	LIST_FOREACH (port, &ports, link)
+		if (port->region == region && (port->ops->unserved || rings_run(port)))
+			return true;
+	return false;
+}
+
+/* Adds what the region's slots hold, but for those of @port and of @ring (NULL: of all). */
+static void add_held_by_others(struct buffer_set *set, const struct region *region,
+			       const struct port *port, const struct kring *ring)
+{
+	struct port *other;
+
+	for (unsigned looks = region_in_use(region) ? LOOKS : 1; looks > 0; looks--)
+		LIST_FOREACH (other, &ports, link) {
+			if (other == port || other->region != region)
+				continue;
+			for (unsigned i = 0; i < port_num_rings(other); i++)
+				if (&other->rings[i] != ring)
+					add_held(set, &other->rings[i]);
+		}
+}
+
+/* ---- what no slot shows ---- */
+
+bool buffers_unseen(struct buffer_set *unseen, struct region *region)
+{
+	struct buffer_set held;
+
+	if (!buffer_set_init(unseen, region))
+		return false;
+	if (!buffer_set_init(&held, region)) {
+		buffer_set_fini(unseen);
+		return false;
+	}
+	region_bufs_taken(region, unseen->bits);
+	add_held_by_others(&held, region, NULL, NULL);
+	buffer_set_remove_all(unseen, &held);
+	buffer_set_fini(&held);
+	return true;
+}
+
+void buffers_reclaim(struct region *region)
+{
+	struct buffer_set unseen;
+
+	if (!buffers_unseen(&unseen, region))
+		return;
+	buffer_set_free_buffers(&unseen, region);
+	buffer_set_fini(&unseen);
+}
+
+/* How many buffers the slots of the region's rings take together. */
+static uint32_t slots_of(const struct region *region)
+{
+	const struct port *port;
+	uint32_t slots = 0;
+
+	LIST_FOREACH (port, &ports, link)
+		for (unsigned i = 0; port->region == region && i < port_num_rings(port); i++)
+			slots += port->rings[i].borrows_bufs ? 0 : port->rings[i].num_slots;
+	return slots;
+}
+
+static void reclaim_if_left(struct region *region)
+{
+	if (!extra_buffers_exist(region) && !region_in_use(region))
+		buffers_reclaim(region);
+}
+
+void buffers_settle(struct region *region)
+{
+	uint32_t usable = region_geometry(region)->buf_pool.objtotal - REGION_FIRST_BUF;
+
+	/* Without so many looks at slots if nothing can be missing. */
+	if (usable - region_bufs_free(region) != slots_of(region))
+		reclaim_if_left(region);
+}
+
+void buffers_owner_left(struct port *port)
+{
+	pthread_mutex_lock(&buffers_lock);
+	buffers_settle(port->region);
+	pthread_mutex_unlock(&buffers_lock);
+}
+
+/* ---- handing out ---- */
+
+void buffers_provide(struct region *region, uint32_t count)
+{
+	if (region_bufs_free(region) < count && !extra_buffers_exist(region))
+		buffers_reclaim(region);
+}
+
+/* All or none. */
+static int alloc_all(struct region *region, uint32_t *buffers, uint32_t count)
+{
+	for (uint32_t done = 0; done < count; done++) {
+		int64_t buffer = region_buf_alloc(region);
+
+		if (buffer < 0) {
+			while (done-- > 0)
+				region_buf_free(region, buffers[done]);
+			return -ENOMEM;
+		}
+		buffers[done] = (uint32_t)buffer;
 	}
 	return 0;
 }
 
-static void fill_empty_ring(struct buffer_set *held_buffers, struct kring *kring)
+int buffers_fill_ring(struct kring *kring)
 {
-	struct cursor spare = {.port = LIST_FIRST(&ports)};
+	uint32_t *buffers = calloc(kring->num_slots + 1, sizeof(*buffers));
+	int result;
+
+	if (buffers == NULL)
+		return -ENOMEM;
+	/* Held until they are in the slots: what is handed out and in none may be taken back. */
+	pthread_mutex_lock(&buffers_lock);
+	buffers_provide(kring->port->region, kring->num_slots);
+	result = alloc_all(kring->port->region, buffers, kring->num_slots);
+	if (result == 0) {
+		pthread_mutex_lock(&kring->lock);
+		for (uint32_t i = 0; i < kring->num_slots; i++)
+			kring_store_slot(kring, i, (struct netmap_slot){.buf_idx = buffers[i]});
+		port_rewind_ring(kring);
+		pthread_mutex_unlock(&kring->lock);
+	}
+	pthread_mutex_unlock(&buffers_lock);
+	free(buffers);
+	return result;
+}
+
+/* ---- mending ---- */
+
+struct mending {
+	struct region *region;
+	struct buffer_set taken; /* handed out */
+	struct buffer_set held;	 /* by a slot */
+	uint32_t bad;		 /* slots that were */
+	uint32_t left;		 /* slots that no buffer was found for */
+};
+
+static bool mending_begin(struct mending *mending, struct region *region)
+{
+	*mending = (struct mending){.region = region};
+	if (!buffer_set_init(&mending->taken, region))
+		return false;
+	if (!buffer_set_init(&mending->held, region)) {
+		buffer_set_fini(&mending->taken);
+		return false;
+	}
+	pthread_mutex_lock(&buffers_lock);
+	region_bufs_taken(region, mending->taken.bits);
+	return true;
+}
+
+static void mending_end(struct mending *mending)
+{
+	pthread_mutex_unlock(&buffers_lock);
+	buffer_set_fini(&mending->held);
+	buffer_set_fini(&mending->taken);
+}
+
+/* Where the slots end that the ring's owner has held since before we looked at others. */
+static uint32_t held_end(struct kring *kring)
+{
 	struct held_slots held;
 
 	held_lock(&held, kring);
+	uint32_t end = held_index(&held, held.count);
+	held_unlock(&held);
+	return end;
+}
+
+/*
+ * What a pipe's sender passes on after that it may have held when we looked at it: it would
+ * seem to be held twice.
+ */
+static void held_lock_up_to(struct held_slots *held, struct kring *kring, uint32_t end)
+{
+	held_lock(held, kring);
+	if (kring->borrows_bufs)
+		held->count = ring_distance(kring->num_slots, held->first, end);
+}
+
+/* Slots with a bad buffer, or one that is held already, are empty then and name buffer 0. */
+static void clear_bad(struct mending *mending, struct kring *kring, uint32_t end)
+{
+	struct held_slots held;
+
+	held_lock_up_to(&held, kring, end);
 	for (uint32_t n = 0; n < held.count; n++) {
 		uint32_t index = held_index(&held, n);
-		struct netmap_slot slot = kring_load_slot(held.kring, index);
+		struct netmap_slot slot = kring_load_slot(kring, index);
 
-		if (slot.buf_idx != 0)
+		if (buffer_set_has(&mending->taken, slot.buf_idx) &&
+		    buffer_set_add(&mending->held, slot.buf_idx))
 			continue;
-		slot.buf_idx = spare_next(&spare, held_buffers, kring->port->region);
-		kring_store_slot(held.kring, index, slot);
+		mending->bad++;
+		slot.buf_idx = 0;
+		slot.len = 0;
+		kring_store_slot(kring, index, slot);
 	}
 	held_unlock(&held);
 }
 
-static void fill_empty(struct buffer_set *held_buffers, struct port *port)
+/* Where nobody is in the way slots get back what they lost. */
+static void provide_for(const struct mending *mending)
 {
-	for (unsigned i = 0; i < port_num_rings(port); i++)
-		fill_empty_ring(held_buffers, &port->rings[i]);
+	reclaim_if_left(mending->region);
+	buffers_provide(mending->region, mending->bad);
 }
 
-static void add_held_by_others(struct buffer_set *set, const struct port *port)
+static void fill_empty(struct mending *mending, struct kring *kring, uint32_t end)
 {
-	struct port *other;
+	struct held_slots held;
 
-	LIST_FOREACH (other, &ports, link)
-		if (other != port && other->region == port->region)
-			add_held(set, other, false);
+	held_lock_up_to(&held, kring, end);
+	for (uint32_t n = 0; n < held.count; n++) {
+		uint32_t index = held_index(&held, n);
+		struct netmap_slot slot = kring_load_slot(kring, index);
+
+		if (slot.buf_idx != 0)
+			continue;
+		int64_t buffer = region_buf_alloc(mending->region);
+		if (buffer >= 0) {
+			slot.buf_idx = (uint32_t)buffer;
+			kring_store_slot(kring, index, slot);
+		} else {
+			mending->left++;
+		}
+	}
+	held_unlock(&held);
 }
 
 uint32_t buffers_mend(struct port *port)
 {
-	struct buffer_set held;
-	uint32_t bad;
+	uint32_t ends[PTNET_MAX_RINGS];
+	struct mending mending;
 
-	if (!set_init(&held, port->region))
+	if (!mending_begin(&mending, port->region))
 		return 0; /* the rings will stop at what is bad */
-	pthread_mutex_lock(&ports_lock);
-	add_held_by_others(&held, port);
-	bad = add_held(&held, port, true);
-	if (bad > 0)
-		fill_empty(&held, port);
-	pthread_mutex_unlock(&ports_lock);
-	free(held.bits);
-	return bad;
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		ends[i] = held_end(&port->rings[i]);
+	add_held_by_others(&mending.held, port->region, port, NULL);
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		clear_bad(&mending, &port->rings[i], ends[i]);
+	if (mending.bad > 0)
+		provide_for(&mending);
+	for (unsigned i = 0; mending.bad > 0 && i < port_num_rings(port); i++)
+		fill_empty(&mending, &port->rings[i], ends[i]);
+	mending_end(&mending);
+	return mending.bad;
 }
 
 int buffers_mend_ring(struct kring *kring)
 {
-	struct port *port = kring->port;
-	struct buffer_set held;
-	uint32_t bad;
+	struct region *region = kring->port->region;
+	struct mending mending;
 
-	if (!set_init(&held, port->region))
+	if (!mending_begin(&mending, region))
 		return -ENOMEM;
-	pthread_mutex_lock(&ports_lock);
-	add_held_by_others(&held, port);
-	for (unsigned i = 0; i < port_num_rings(port); i++)
-		if (&port->rings[i] != kring)
-			add_held_by_ring(&held, &port->rings[i], false);
-	bad = add_held_by_ring(&held, kring, true);
-	if (bad > 0)
-		fill_empty_ring(&held, kring);
-	pthread_mutex_unlock(&ports_lock);
-	free(held.bits);
-	return (int)bad;
+	uint32_t end = held_end(kring);
+	add_held_by_others(&mending.held, region, NULL, kring);
+	clear_bad(&mending, kring, end);
+	if (mending.bad > 0) {
+		provide_for(&mending);
+		fill_empty(&mending, kring, end);
+	}
+	mending_end(&mending);
+	return mending.left == 0 ? (int)mending.bad : -ENOMEM;
 }
 
 /* ---- coming and going ---- */
 
 void buffers_enter(struct port *port)
 {
-	pthread_mutex_lock(&ports_lock);
+	pthread_mutex_lock(&buffers_lock);
 	LIST_INSERT_HEAD(&ports, port, link);
-	pthread_mutex_unlock(&ports_lock);
-}
-
-/* What the port's slots hold and nobody else's. */
-static bool held_alone(struct buffer_set *held, struct port *port)
-{
-	struct buffer_set others;
-
-	if (!set_init(held, port->region))
-		return false;
-	if (!set_init(&others, port->region)) {
-		free(held->bits);
-		return false;
-	}
-	add_held(held, port, false);
-	add_held_by_others(&others, port);
-	for (uint32_t i = 0; i < (held->total + 63) / 64; i++)
-		held->bits[i] &= ~others.bits[i];
-	free(others.bits);
-	return true;
-}
-
-/* Of what @other brought, the port that goes holds some: @other gets what that one misses. */
-static void exchange(struct buffer_set *held, struct cursor *brought, struct port *other)
-{
-	struct cursor theirs = {.port = other};
-	uint32_t *own, *missing;
-
-	while ((own = cursor_next(&theirs)) != NULL) {
-		if (!set_has(held, *own))
-			continue;
-		do
-			missing = cursor_next(brought);
-		while (missing != NULL && set_has(held, *missing));
-		if (missing == NULL)
-			set_remove(held, *own); /* stays theirs */
-		else
-			*own = *missing;
-	}
+	pthread_mutex_unlock(&buffers_lock);
 }
 
 void buffers_leave(struct port *port)
 {
-	struct cursor brought = {.port = port};
-	struct buffer_set held;
-	struct port *other;
-	bool alone = true;
+	struct buffer_set held, others;
 
-	pthread_mutex_lock(&ports_lock);
+	pthread_mutex_lock(&buffers_lock);
 	LIST_REMOVE(port, link);
-	LIST_FOREACH (other, &ports, link)
-		alone &= other->region != port->region;
-	if (alone) {
-		region_buf_free_all(port->region);
-	} else if (held_alone(&held, port)) {
-		LIST_FOREACH (other, &ports, link)
-			if (other->region == port->region)
-				exchange(&held, &brought, other);
-		for (uint32_t buffer = REGION_FIRST_BUF; buffer < held.total; buffer++)
-			if (set_has(&held, buffer))
-				region_buf_free(port->region, buffer);
-		free(held.bits);
+	if (buffer_set_init(&held, port->region)) {
+		if (buffer_set_init(&others, port->region)) {
+			for (unsigned i = 0; i < port_num_rings(port); i++)
+				add_held(&held, &port->rings[i]);
+			add_held_by_others(&others, port->region, NULL, NULL);
+			buffer_set_remove_all(&held, &others);
+			buffer_set_free_buffers(&held, port->region);
+			buffer_set_fini(&others);
+		}
+		buffer_set_fini(&held);
 	}
-	pthread_mutex_unlock(&ports_lock);
+	buffers_settle(port->region);
+	pthread_mutex_unlock(&buffers_lock);
 }
 
 void buffers_visit_ports(const struct region *region, void (*visit)(struct port *port))
 {
 	struct port *port;
 
-	pthread_mutex_lock(&ports_lock);
+	pthread_mutex_lock(&buffers_lock);
 	LIST_FOREACH (port, &ports, link)
 		if (port->region == region)
 			visit(port);
-	pthread_mutex_unlock(&ports_lock);
+	pthread_mutex_unlock(&buffers_lock);
 }

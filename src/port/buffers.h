@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which buffers the slots of a region's rings hold.
+ * Who holds which buffer of a region.
  *
  * A port gets a buffer for each slot when it is created. After that its owner may
- * exchange them among all rings of the region (that is what zero copy is), so that only
- * the slots themselves say who holds what, and they lie in memory that the owner writes.
- * Two moments need more than that: an owner may have died in the middle of an exchange,
- * and then some slots name a buffer twice or none at all; and a port that goes must
- * give back as many buffers as it brought, but not those that others hold now.
+ * exchange them among all rings of the region (that is what zero copy is), and with
+ * buffers in its own hands (extra_buffers.h). So only the slots say who holds what, and they lie in
+ * memory that the owner writes. What we know for certain is which buffers are handed out at all,
+ * and how many: one per slot, and the extra ones. The rules that follow from that:
+ *
+ *  - A slot's buffer is the slot's, whoever brought it; a port that goes gives back what is in
+ *    its slots.
+ *  - An owner may die in the middle of an exchange, and then some slots name a buffer twice, or
+ *    none at all. Before such a ring is used again its slots are mended, with buffers that were not
+ *    handed out. The one that it lost counts as handed out, and no slot shows it.
+ *  - What no slot shows may be lost, or in the hands of somebody who has extra buffers. While there
+ *    is such a one it stays where it is; otherwise it is taken back when buffers run short, or when
+ *    the last program leaves the region. Rather lose a buffer for a time than give it to two.
  */
 #ifndef PTNET_PORT_BUFFERS_H
 #define PTNET_PORT_BUFFERS_H
@@ -22,10 +30,16 @@ struct region;
 void buffers_enter(struct port *port);
 
 /*
- * Gives the region the buffers that the port's slots hold, as far as they are not missing
- * somewhere else: what it brought and others hold is theirs from now on. Control thread.
+ * Gives the region the buffers that the port's slots hold, but not those that others' slots
+ * hold, too. Control thread.
  */
 void buffers_leave(struct port *port);
+
+/*
+ * Gives every slot of a ring that is not used yet a buffer, and makes it a fresh ring. -ENOMEM:
+ * there are not so many; none is handed out. Control thread.
+ */
+int buffers_fill_ring(struct kring *kring);
 
 /*
  * Puts a valid buffer that no other slot of the region holds into each slot of the
@@ -39,6 +53,12 @@ uint32_t buffers_mend(struct port *port);
  * is no buffer for it, and it must not be started. Control thread.
  */
 int buffers_mend_ring(struct kring *kring);
+
+/*
+ * The port's owner left: if nobody else has anything of the region open, what was lost comes
+ * back. Control thread or the worker that served the owner.
+ */
+void buffers_owner_left(struct port *port);
 
 /* Calls @visit for each port of the region; none leaves meanwhile. Any thread. */
 void buffers_visit_ports(const struct region *region, void (*visit)(struct port *port));

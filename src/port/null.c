@@ -29,7 +29,7 @@ static void null_nothing(struct port *port)
 
 static const struct port_ops null_ops = {
 	.type = "null",
-	.takes_zero = true,
+	.unserved = true,
 	.run = null_run,
 	.pending = null_false,
 	.enable_kicks = null_false,
@@ -57,7 +57,7 @@ int null_port_create(struct port **out, const struct port_config *config, struct
 	if (result < 0)
 		goto fail;
 	for (unsigned i = 0; i < port_num_rings(port) && result == 0; i++)
-		result = port_alloc_buffers(port, &port->rings[i], error);
+		result = port_alloc_buffers(&port->rings[i], error);
 	if (result < 0) {
 		port_fini(port);
 		goto fail;

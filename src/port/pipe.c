@@ -265,11 +265,15 @@ static void pipe_reset(struct port *port)
 
 static void couple(struct kring *tx, struct kring *rx)
 {
-	/* The reader's slots start with the sender's buffers: only one end owns a slot. */
-	rx->borrows_bufs = true;
+	/* Others may be looking who holds which buffer. */
+	pthread_mutex_lock(&tx->lock);
+	pthread_mutex_lock(&rx->lock);
 	tx->peer = rx;
 	rx->peer = tx;
+	/* The reader's slots start with the sender's buffers: only one end owns a slot. */
 	pair_rewind(tx, rx);
+	pthread_mutex_unlock(&rx->lock);
+	pthread_mutex_unlock(&tx->lock);
 }
 
 /* Takes both rings' locks in order, so that neither run nor kick sees half of it. */
@@ -306,6 +310,7 @@ static void pipe_detach(struct port *port)
 
 static const struct port_ops pipe_ops = {
 	.type = "pipe",
+	.readers_borrow = true,
 	.run = pipe_run,
 	.pending = pipe_pending,
 	.enable_kicks = pipe_enable_kicks,
@@ -343,7 +348,7 @@ static int end_create(struct port **out, const struct port_config *config, struc
 		goto fail;
 	port->type_private = end;
 	for (unsigned i = 0; i < port->tx_rings; i++) {
-		result = port_alloc_buffers(port, port_tx(port, i), error);
+		result = port_alloc_buffers(port_tx(port, i), error);
 		if (result < 0) {
 			port_fini(port);
 			goto fail;

@@ -142,6 +142,7 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	kring->buf_base = region_base(port->region) + geometry->buf_pool.offset;
 	kring->buf_size = geometry->buf_pool.objsize;
 	kring->buf_total = geometry->buf_pool.objtotal;
+	kring->borrows_bufs = dir == KRING_RX && port->ops->readers_borrow;
 	kring->interrupt_fd = -1;
 	port_restore_ring(kring);
 	return 0;
@@ -149,8 +150,6 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 
 static void ring_fini(struct kring *kring)
 {
-	if (!kring->borrows_bufs)
-		free(kring->own_bufs);
 	region_ring_free(kring->port->region, kring->ring_object);
 	pthread_mutex_destroy(&kring->lock);
 }
@@ -259,9 +258,9 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 	unsigned done = 0;
 	int result;
 
-	if (!ops->takes_zero)
+	if (!ops->unserved)
 		config_complete(&checked);
-	result = config_check(&checked, ops->takes_zero ? 0 : PORT_MIN_SLOTS, region, error);
+	result = config_check(&checked, ops->unserved ? 0 : PORT_MIN_SLOTS, region, error);
 	if (result < 0)
 		return result;
 	memset(port, 0, sizeof(*port));
@@ -325,29 +324,11 @@ void port_fini(struct port *port)
 	region_put(port->region);
 }
 
-int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error)
+int port_alloc_buffers(struct kring *kring, struct error *error)
 {
-	uint32_t *bufs = calloc(kring->num_slots, sizeof(*bufs));
-
-	if (bufs == NULL)
-		return error_set(error, ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < kring->num_slots; i++) {
-		int64_t buf = region_buf_alloc(port->region);
-
-		if (buf < 0) {
-			while (i-- > 0)
-				region_buf_free(port->region, bufs[i]);
-			free(bufs);
-			return error_set(error, ENOMEM,
-					 "the region has no free buffer (buf_num: %u)",
-					 kring->buf_total);
-		}
-		bufs[i] = (uint32_t)buf;
-	}
-	kring->own_bufs = bufs;
-	for (uint32_t i = 0; i < kring->num_slots; i++)
-		kring_store_slot(kring, i, (struct netmap_slot){.buf_idx = bufs[i]});
-	port_rewind_ring(kring);
+	if (buffers_fill_ring(kring) < 0)
+		return error_set(error, ENOMEM, "the region has no free buffer (buf_num: %u)",
+				 kring->buf_total);
 	return 0;
 }
 
@@ -369,7 +350,7 @@ void port_rewind_ring(struct kring *kring)
 	uint32_t len = kring->buf_size < UINT16_MAX ? kring->buf_size : UINT16_MAX;
 
 	kring->hwcur = kring->head = kring->cur = 0;
-	kring->hwtail = kring->dir == KRING_TX ? kring->num_slots - 1 : 0;
+	kring->hwtail = kring->dir == KRING_TX ? ring_prev(kring->num_slots, 0) : 0;
 	port_restore_ring(kring);
 	for (uint32_t i = 0; i < kring->num_slots; i++) {
 		struct netmap_slot slot = {

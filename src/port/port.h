@@ -39,8 +39,14 @@ struct port;
 /* The verbs of a port type. */
 struct port_ops {
 	const char *type;
-	/* Rings and slots of a configuration that are 0 are none, not the default. */
-	bool takes_zero;
+	/*
+	 * Nobody runs its rings: they are their user's as long as the port exists. There may be
+	 * none, or without slots.
+	 */
+	bool unserved;
+	/* RX rings get no buffers of their own: they hold what the ring they are coupled with
+	 * passes on. */
+	bool readers_borrow;
 
 	/*
 	 * Moves at most about @budget slots (a packet is never cut) for @kring,
@@ -171,7 +177,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 void port_fini(struct port *port);
 
 /* Gives every slot of @kring a buffer and makes it a fresh ring. -ENOMEM: it has none. */
-int port_alloc_buffers(struct port *port, struct kring *kring, struct error *error);
+int port_alloc_buffers(struct kring *kring, struct error *error);
 
 /*
  * Writes again what owners should only read but can write: the netmap_if and the

@@ -327,7 +327,7 @@ int vale_port_create(struct port **out, struct vale *vale, const struct port_con
 	if (result < 0)
 		goto fail_free;
 	for (unsigned i = 0; i < port_num_rings(port); i++) {
-		result = port_alloc_buffers(port, &port->rings[i], error);
+		result = port_alloc_buffers(&port->rings[i], error);
 		if (result < 0)
 			goto fail_fini;
 	}

@@ -54,7 +54,6 @@ struct kring {
 	uint8_t dir;
 	uint32_t ring_object;	  /* in the region's ring pool */
 	struct netmap_ring *ring; /* shared memory */
-	uint32_t *own_bufs;	  /* what it brought: port/buffers.h; NULL: nothing */
 	bool borrows_bufs;	  /* a pipe's reader: it holds what the sender passed on */
 	struct kring *peer;	  /* pipe: the coupled ring of the other end; under lock */
 
