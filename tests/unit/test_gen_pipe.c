@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ptnet-gen's functions against each other over a pipe inside this process: all of the program
- * but main(), with the system calls that reach a port led to test_gen_fake.c.
+ * but main(), with the system calls that reach a port led to fake_netmap.c.
  */
 #include "captured_stderr.h"
 #include "report.h"
-#include "test_gen_fake.h"
+#include "fake_netmap.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>

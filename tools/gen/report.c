@@ -3,6 +3,7 @@
 
 #include "message.h"
 #include "number.h"
+#include "reporting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,20 +81,16 @@ static double per_second(double n, double seconds)
 
 /* ---- JSON ---- */
 
-static json_t *integer(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
 static json_t *sequence_json(struct sequence_tracker *t)
 {
 	struct sequence_counts c = sequence_total(t);
 
 	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "flows", (int)t->n_flows,
-			 "received", integer(c.received), "lost", integer(c.lost), "duplicated",
-			 integer(c.duplicated), "reordered", integer(c.reordered), "stale",
-			 integer(c.stale), "corrupted", integer(t->corrupted), "other",
-			 integer(t->other), "untracked", integer(t->untracked));
+			 "received", json_figure(c.received), "lost", json_figure(c.lost),
+			 "duplicated", json_figure(c.duplicated), "reordered",
+			 json_figure(c.reordered), "stale", json_figure(c.stale), "corrupted",
+			 json_figure(t->corrupted), "other", json_figure(t->other), "untracked",
+			 json_figure(t->untracked));
 }
 
 static json_t *latency_json(const struct run *r)
@@ -101,12 +98,13 @@ static json_t *latency_json(const struct run *r)
 	const struct histogram *h = r->workers[0].latency;
 	struct totals t = run_totals(r);
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "answered", integer(h->n),
-			 "lost", integer(t.missed), "late", integer(t.late), "min_ns",
-			 integer(h->n ? h->min : 0), "avg_ns", integer(histogram_mean(h)), "p50_ns",
-			 integer(histogram_quantile(h, 500)), "p99_ns",
-			 integer(histogram_quantile(h, 990)), "p999_ns",
-			 integer(histogram_quantile(h, 999)), "max_ns", integer(h->max));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "answered",
+			 json_figure(h->n), "lost", json_figure(t.missed), "late",
+			 json_figure(t.late), "min_ns", json_figure(h->n ? h->min : 0), "avg_ns",
+			 json_figure(histogram_mean(h)), "p50_ns",
+			 json_figure(histogram_quantile(h, 500)), "p99_ns",
+			 json_figure(histogram_quantile(h, 990)), "p999_ns",
+			 json_figure(histogram_quantile(h, 999)), "max_ns", json_figure(h->max));
 }
 
 static json_t *threads_json(const struct run *r)
@@ -117,9 +115,10 @@ static json_t *threads_json(const struct run *r)
 	for (i = 0; i < r->n_workers; i++) {
 		struct counters *c = &r->workers[i].counters;
 
-		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o}", "packets", integer(c->packets), "bytes",
-					integer(c->bytes), "batches", integer(c->batches)));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "packets",
+						      json_figure(c->packets), "bytes",
+						      json_figure(c->bytes), "batches",
+						      json_figure(c->batches)));
 	}
 	return list;
 }
@@ -135,24 +134,25 @@ json_t *report_json(const struct run *r)
 			"function", function_name(o->function), "port", o->port, "status",
 			report_status(r), "stopped_by", stop_reason_name(run_reason(r)), "threads",
 			(int)r->n_workers, "seconds", (double)r->seconds_ns / 1e9, "active_seconds",
-			seconds, "packets", integer(t.packets), "bytes", integer(t.bytes), "pps",
-			per_second((double)t.packets, seconds), "bps",
-			per_second(8.0 * (double)t.bytes, seconds), "batches", integer(t.batches),
-			"avg_batch", t.batches ? (double)t.packets / (double)t.batches : 0.0,
-			"waits", integer(t.waits));
+			seconds, "packets", json_figure(t.packets), "bytes", json_figure(t.bytes),
+			"pps", per_second((double)t.packets, seconds), "bps",
+			per_second(8.0 * (double)t.bytes, seconds), "batches",
+			json_figure(t.batches), "avg_batch",
+			t.batches ? (double)t.packets / (double)t.batches : 0.0, "waits",
+			json_figure(t.waits));
 	if (!doc)
 		return NULL;
 	if (o->function == GEN_TX || o->function == GEN_PONG)
-		json_object_set_new(doc, "pending", integer(pending(r)));
+		json_object_set_new(doc, "pending", json_figure(pending(r)));
 	if (o->function == GEN_RX) {
-		json_object_set_new(doc, "empty_slots", integer(t.empty));
-		json_object_set_new(doc, "bad", integer(t.bad));
-		json_object_set_new(doc, "missing", integer(missing(r)));
+		json_object_set_new(doc, "empty_slots", json_figure(t.empty));
+		json_object_set_new(doc, "bad", json_figure(t.bad));
+		json_object_set_new(doc, "missing", json_figure(missing(r)));
 	}
 	if (o->function == GEN_PING || o->function == GEN_PONG)
-		json_object_set_new(doc, "ignored", integer(t.ignored));
+		json_object_set_new(doc, "ignored", json_figure(t.ignored));
 	if (r->replay.n)
-		json_object_set_new(doc, "cut_frames", integer(r->replay.cut));
+		json_object_set_new(doc, "cut_frames", json_figure(r->replay.cut));
 	if (r->tracker)
 		json_object_set_new(doc, "sequence", sequence_json(r->tracker));
 	if (o->function == GEN_PING)
@@ -161,21 +161,6 @@ json_t *report_json(const struct run *r)
 		json_object_set_new(doc, "error", json_string(first_complaint()));
 	json_object_set_new(doc, "per_thread", threads_json(r));
 	return doc;
-}
-
-static int write_json(const struct gen_options *o, json_t *doc)
-{
-	FILE *out = o->json_file ? fopen(o->json_file, "we") : stdout;
-	int failed;
-
-	if (!out)
-		return complain("cannot write %s: %s", o->json_file, strerror(errno));
-	failed = !doc || json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-	putc('\n', out);
-	failed |= fflush(out) || ferror(out);
-	if (o->json_file)
-		fclose(out);
-	return failed ? complain("the JSON report could not be written in whole") : 0;
 }
 
 int report_print_failure(const struct gen_options *o)
@@ -188,7 +173,7 @@ int report_print_failure(const struct gen_options *o)
 	doc = json_pack("{s:s, s:s, s:i, s:s, s:s}", "function", function_name(o->function), "port",
 			o->port, "status", GEN_FAILED, "stopped_by", stop_reason_name(STOP_ERROR),
 			"error", first_complaint() ? first_complaint() : "unknown");
-	result = write_json(o, doc);
+	result = json_write(doc, o->json_file);
 	json_decref(doc);
 	return result;
 }
@@ -269,7 +254,7 @@ int report_print(const struct run *r)
 	if (!o->json)
 		return 0;
 	doc = report_json(r);
-	result = write_json(o, doc);
+	result = json_write(doc, o->json_file);
 	json_decref(doc);
 	return result;
 }

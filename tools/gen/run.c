@@ -5,6 +5,7 @@
 #include "number.h"
 #include "open.h"
 #include "ownmac.h"
+#include "reporting.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const reason_names[] = {
@@ -243,11 +243,9 @@ static void print_progress(struct watch *v, int64_t now)
 	double bits = 8.0 * (double)(t.bytes - v->shown.bytes);
 	double batches = (double)(t.batches - v->shown.batches);
 	char pps[16], bps[16], clock[16];
-	time_t wall = time(NULL);
-	struct tm tm;
 
-	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&wall, &tm));
-	fprintf(stderr, "%s %s %spps %sbps %.1f packets/batch\n", clock, function_name(o->function),
+	fprintf(stderr, "%s %s %spps %sbps %.1f packets/batch\n",
+		progress_clock(clock, sizeof(clock)), function_name(o->function),
 		with_unit(packets / seconds, pps, sizeof(pps)),
 		with_unit(bits / seconds, bps, sizeof(bps)), batches > 0 ? packets / batches : 0);
 	v->shown = t;

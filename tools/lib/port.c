@@ -105,39 +105,53 @@ static enum wait_result sync_and_look(const struct open_port *p, short events)
 	return WAIT_READY;
 }
 
+/* Sleeps without being told to stop while there is something to do; fds has a place more for the
+ * descriptor that tells us. */
+static int poll_some(struct pollfd *fds, unsigned int n, int stop_fd, int64_t ns)
+{
+	struct timespec t = to_timespec(ns < 0 ? 0 : ns);
+	int ready = poll(fds, n, 0);
+
+	fds[n] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
+	if (ready == 0 && ns != 0)
+		ready = ppoll(fds, n + 1, ns < 0 ? NULL : &t, NULL);
+	return ready;
+}
+
+enum wait_result ports_wait(const struct open_port *const *ports, struct pollfd *fds,
+			    unsigned int n, int stop_fd, int64_t ns)
+{
+	int ready = poll_some(fds, n, stop_fd, ns);
+	unsigned int i;
+
+	if (ready < 0 && errno != EINTR) {
+		complain("%s: poll failed: %s", ports[0]->d->hdr.nr_name, strerror(errno));
+		return WAIT_FAILED;
+	}
+	if (ready <= 0)
+		return ready == 0 ? WAIT_TIMEOUT : WAIT_READY;
+	for (i = 0; i < n; i++) {
+		if (!(fds[i].revents & (POLLERR | POLLNVAL | POLLHUP)))
+			continue;
+		complain("%s: the port reports an error (POLLERR): it or its interface has gone "
+			 "away, or its owner has stopped a ring; open it again, and see the "
+			 "owner's log",
+			 ports[i]->d->hdr.nr_name);
+		return WAIT_FAILED;
+	}
+	return fds[n].revents ? WAIT_STOP : WAIT_READY;
+}
+
 enum wait_result port_wait(const struct open_port *p, short events, int64_t ns)
 {
-	struct pollfd fds[2] = {
-		{.fd = p->d->fd, .events = events},
-		{.fd = p->stop_fd, .events = POLLIN},
-	};
-	struct timespec t = to_timespec(ns < 0 ? 0 : ns);
-	int n;
+	struct pollfd fds[2] = {{.fd = p->d->fd, .events = events}};
 
 	if (p->busy)
 		return sync_and_look(p, events);
-	/* The port alone, as long as it keeps us busy; then with what may stop us. */
-	n = poll(fds, 1, 0);
-	if (n == 0 && ns != 0)
-		n = ppoll(fds, 2, ns < 0 ? NULL : &t, NULL);
-	if (n < 0 && errno != EINTR) {
-		complain("%s: poll failed: %s", p->d->hdr.nr_name, strerror(errno));
-		return WAIT_FAILED;
-	}
-	if (n <= 0)
-		return n == 0 ? WAIT_TIMEOUT : WAIT_READY;
-	if (fds[0].revents & (POLLERR | POLLNVAL | POLLHUP)) {
-		complain(
-			"%s: the port reports an error (POLLERR): it or its interface has gone "
-			"away, or its owner has stopped a ring; open it again, and see the owner's "
-			"log",
-			p->d->hdr.nr_name);
-		return WAIT_FAILED;
-	}
-	return fds[1].revents ? WAIT_STOP : WAIT_READY;
+	return ports_wait(&p, fds, 1, p->stop_fd, ns);
 }
 
-enum wait_result port_wait_room(const struct open_port *p, int64_t ns)
+void port_want_more_room(const struct open_port *p)
 {
 	unsigned int i;
 
@@ -147,6 +161,11 @@ enum wait_result port_wait_room(const struct open_port *p, int64_t ns)
 
 		ring->cur = ring->tail;
 	}
+}
+
+enum wait_result port_wait_room(const struct open_port *p, int64_t ns)
+{
+	port_want_more_room(p);
 	return port_wait(p, POLLOUT, ns);
 }
 

@@ -6,6 +6,7 @@
 #define GEN_PORT_H
 
 #include <libnetmap.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -66,7 +67,17 @@ enum wait_result {
  * until it is, for at most ns (< 0: any time; 0: not at all). */
 enum wait_result port_wait(const struct open_port *p, short events, int64_t ns);
 
-/* The same for room in TX rings. There may be some, only not enough: waits for more. */
+/*
+ * The same for several ports at once, never busy: fds[i] asks for events of ports[i], none of
+ * them for nothing but the sync. fds has room for n + 1.
+ */
+enum wait_result ports_wait(const struct open_port *const *ports, struct pollfd *fds,
+			    unsigned int n, int stop_fd, int64_t ns);
+
+/* From now on the port is ready for POLLOUT not when there is room but when there is more. */
+void port_want_more_room(const struct open_port *p);
+
+/* Waits for more room in TX rings than there is. */
 enum wait_result port_wait_room(const struct open_port *p, int64_t ns);
 
 /* Sleeps until the stop descriptor is readable (WAIT_STOP) or ns have passed (WAIT_TIMEOUT). */
