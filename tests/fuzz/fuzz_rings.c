@@ -11,6 +11,7 @@
 
 #include "engine/endpoint.h"
 #include "log/log.h"
+#include "port/offsets.h"
 #include "port/pipe.h"
 #include "port/vale.h"
 
@@ -156,6 +157,21 @@ static void good_guest_works(void)
 		require(port_rx(good->port, i)->state == KRING_RUNNING);
 }
 
+static void set_header(struct port *port, uint32_t len)
+{
+	if (!port_is_pipe(port))
+		require(vale_port_set_vnet_hdr(port, len) == 0);
+}
+
+static void set_offsets(struct port *port, unsigned ring, struct input *input)
+{
+	struct nmreq_opt_offsets option = {.nro_offset_bits = take(input, 1),
+					   .nro_max_offset = take(input, 2),
+					   .nro_initial_offset = take(input, 1)};
+
+	(void)port_set_offsets(port, 1u << ring, take(input, 1) % 2 << ring, &option);
+}
+
 static void play(struct input *input)
 {
 	uint32_t operation = take(input, 1);
@@ -217,6 +233,15 @@ static void play(struct input *input)
 		for (uint32_t i = take(input, 1); i > 0; i--)
 			kring->slots[i % SLOTS].flags |= NS_MOREFRAG;
 		break;
+	case 13: /* its programs get headers or offsets */
+		if (take(input, 1) % 2 == 0)
+			set_header(port, 10 + take(input, 1) % 2 * 2);
+		else
+			set_offsets(port, ring, input);
+		break;
+	case 14: /* and use them */
+		slot->ptr = take(input, 2);
+		break;
 	default:
 		for (unsigned i = 0; i < port->tx_rings; i++)
 			run(port, i);
@@ -242,6 +267,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 4; i++) {
 		endpoint_stop(players[i].port);
 		endpoint_reset(players[i].port);
+		set_header(players[i].port, 0);
+		players[i].port->mfs = PORT_DEFAULT_MFS;
 	}
 	for (int i = 0; i < 4; i++) {
 		endpoint_reset(players[i].port); /* pipe ends: now that both are stopped */
