@@ -81,6 +81,19 @@ fail_if:
 	return result;
 }
 
+uint32_t local_binding_first_user(const struct local_binding *binding)
+{
+	uint32_t first = 0;
+
+	if (binding->endpoint == NULL) /* a null port */
+		return binding->rings;
+	for (unsigned i = 0; i < port_num_rings(binding->port); i++)
+		if ((binding->rings >> i & 1) != 0 &&
+		    local_endpoint_users(binding->endpoint, i) == 1)
+			first |= UINT32_C(1) << i;
+	return first;
+}
+
 void local_binding_close(struct local_binding *binding)
 {
 	/* The program may have made another list of it: read once, checked by the callee. */

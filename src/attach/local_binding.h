@@ -49,6 +49,9 @@ int local_binding_open(struct local_binding *binding, struct port *port,
 		       struct local_endpoint *endpoint, const struct local_binding_wish *wish,
 		       struct error *error);
 
+/* Those of its rings that nobody else has. */
+uint32_t local_binding_first_user(const struct local_binding *binding);
+
 /* Gives everything back. */
 void local_binding_close(struct local_binding *binding);
 

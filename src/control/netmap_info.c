@@ -126,8 +126,10 @@ int netmap_port_hdr_set(struct netmap_call *call)
 	rc = netmap_lookup(call, name, &wish, &port);
 	if (rc < 0)
 		return rc;
-	port->port->vnet_hdr_len = length;
+	rc = vale_port_set_vnet_hdr(port->port, length);
 	inventory_port_put(call->inventory, port);
+	if (rc < 0)
+		return error_set(&call->error, -rc, "port %s takes no virtio-net header", name);
 	return 0;
 }
 

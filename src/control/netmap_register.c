@@ -7,6 +7,7 @@
 #include "control/netmap_device.h"
 #include "log/log.h"
 #include "port/null.h"
+#include "port/offsets.h"
 
 /* ---- memory that the program brings (section 7.1) ---- */
 
@@ -143,6 +144,28 @@ static void describe(struct netmap_call *call, const struct port_user *user)
 	answer->num_fds = local_binding_descriptors(&user->binding, answer->fds);
 }
 
+/* Section 7.5. @user is bound, and undone by the caller if this fails. */
+static int offsets_set(struct netmap_call *call, struct port_user *user)
+{
+	struct ptnet_local_options *options = &call->answer->reply.options;
+	const struct local_binding *binding = &user->binding;
+	struct nmreq_opt_offsets asked = options->offsets;
+	int rc;
+
+	if ((options->present & PTNET_LOCAL_OPT_OFFSETS) == 0)
+		return 0;
+	rc = port_set_offsets(binding->port, binding->rings, local_binding_first_user(binding),
+			      &asked);
+	options->offsets_status = (uint32_t)-rc;
+	if (rc < 0)
+		return error_set(&call->error, -rc, "port %s: offsets of up to %llu bytes: %s",
+				 binding->port->name, (unsigned long long)asked.nro_max_offset,
+				 rc == -EBUSY ? "its rings have narrower ones already"
+					      : "more than a buffer or the bits hold");
+	options->offsets = asked;
+	return 0;
+}
+
 static int bind_port(struct netmap_call *call, struct inventory_port *port)
 {
 	const struct nmreq_register *reg = &call->request->body.reg;
@@ -157,6 +180,11 @@ static int bind_port(struct netmap_call *call, struct inventory_port *port)
 
 	if (rc < 0)
 		return rc;
+	rc = offsets_set(call, user);
+	if (rc < 0) {
+		port_user_remove(user);
+		return rc;
+	}
 	user->reg = *reg;
 	reg_answer(&user->reg, user);
 	inventory_port_get(port);

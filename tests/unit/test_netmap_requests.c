@@ -492,6 +492,43 @@ static void too_much_for_a_region(void **state)
 	assert_nothing_left(fixture);
 }
 
+static void packet_offsets(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_register_request("vale0:a");
+	struct nmreq_opt_offsets *wish = &request.options.offsets;
+	struct netmap_port port, second;
+	struct netmap_reply reply;
+
+	request.options.present = PTNET_LOCAL_OPT_OFFSETS;
+	*wish = (struct nmreq_opt_offsets){
+		.nro_max_offset = 512, .nro_initial_offset = 64, .nro_offset_bits = 16};
+	assert_int_equal(netmap_open_with(fixture, &port, &request), 0);
+	assert_int_equal(port.bound.reply.options.offsets_status, 0);
+	assert_int_equal(port.bound.reply.options.offsets.nro_max_offset, 512);
+	assert_int_equal(port.tx->offset_mask, 0xffff);
+	assert_int_equal(port.tx->slot[3].ptr, 64);
+	/* Who comes later gets what there is, or nothing. */
+	wish->nro_max_offset = 100;
+	assert_int_equal(netmap_open_with(fixture, &second, &request), 0);
+	assert_int_equal(second.bound.reply.options.offsets.nro_max_offset, 512);
+	netmap_close(&second);
+	wish->nro_max_offset = 1000;
+	assert_int_equal(ask_once(fixture, &request, &reply), EBUSY);
+	assert_int_equal(reply.reply.options.offsets_status, EBUSY);
+	assert_int_equal(reply.reply.options.offsets.nro_max_offset, 1000);
+	wish->nro_max_offset = 100000;
+	assert_int_equal(ask_once(fixture, &request, &reply), EINVAL);
+	netmap_close(&port);
+	assert_nothing_left(fixture);
+	/* With the last user they go. */
+	assert_int_equal(ask_once(fixture, &request, &reply), EINVAL);
+	assert_int_equal(netmap_open(fixture, &port, "vale0:a"), 0);
+	assert_int_equal(port.tx->offset_mask, 0);
+	netmap_close(&port);
+	assert_nothing_left(fixture);
+}
+
 /* ---- pipes ---- */
 
 static void pipes_of_any_parent(void **state)
@@ -936,6 +973,7 @@ int main(void)
 		TEST(null_ports),
 		TEST(external_memory),
 		TEST(too_much_for_a_region),
+		TEST(packet_offsets),
 		TEST(pipes_of_any_parent),
 		TEST(a_pipes_geometry),
 		TEST(as_many_pipes_as_specified),
