@@ -351,6 +351,7 @@ static int serve(struct daemon *daemon, struct error *error)
 	inventory_init(&daemon->inventory, daemon->engine, daemon->base,
 		       configuration->sockets_directory, &configuration->sockets_access, &programs);
 	daemon->requests = (struct request_context){.inventory = &daemon->inventory,
+						    .netmap = &daemon->netmap,
 						    .started_ns = monotonic_ns()};
 	rc = inventory_apply(&daemon->inventory, configuration, error);
 	if (rc == 0)

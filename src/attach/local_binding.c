@@ -7,6 +7,7 @@
 
 #include "attach/local_endpoint.h"
 #include "memory/region.h"
+#include "port/extra_buffers.h"
 #include "port/port.h"
 
 static struct netmap_if *nifp_of(const struct local_binding *binding)
@@ -42,7 +43,7 @@ static void netmap_if_fill(const struct local_binding *binding)
 	for (unsigned i = 0; i < port->rx_rings; i++)
 		nifp->ring_ofs[entry++] = ring_offset(binding, port->tx_rings + i);
 	nifp->ring_ofs[entry] = 0;
-	nifp->ni_bufs_head = 0;
+	nifp->ni_bufs_head = extra_buffers_head(binding->extra);
 }
 
 int local_binding_open(struct local_binding *binding, struct port *port,
@@ -71,6 +72,9 @@ int local_binding_open(struct local_binding *binding, struct port *port,
 	}
 	binding->if_index = (uint32_t)result;
 	binding->nifp_offset = region_if_offset(binding->region, binding->if_index);
+	if (wish->extra_buffers > 0)
+		binding->num_extra =
+			extra_buffers_take(&binding->extra, binding->region, wish->extra_buffers);
 	netmap_if_fill(binding);
 	return 0;
 
@@ -101,7 +105,7 @@ void local_binding_close(struct local_binding *binding)
 
 	if (binding->endpoint != NULL)
 		local_endpoint_leave(binding->endpoint, binding->rings, binding->exclusive);
-	(void)head;
+	extra_buffers_give_back(binding->extra, head);
 	region_if_free(binding->region, binding->if_index);
 	region_put(binding->region);
 }

@@ -84,6 +84,7 @@ static int request_show(const struct request_context *context, const json_t *arg
 	json_object_set_new(*result, "ports", show_ports(inventory));
 	json_object_set_new(*result, "pipes", show_pipes(inventory));
 	json_object_set_new(*result, "workers", show_workers(inventory->engine));
+	json_object_set_new(*result, "netmap", show_netmap(context->netmap));
 	return 0;
 }
 

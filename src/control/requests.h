@@ -12,10 +12,12 @@
 #include <jansson.h>
 
 #include "control/inventory.h"
+#include "control/netmap_device.h"
 
 struct request_context {
 	struct inventory *inventory;
-	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	const struct netmap_device *netmap; /* NULL: there is none */
+	uint64_t started_ns;		    /* CLOCK_MONOTONIC */
 };
 
 /*

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "attach/local_server.h"
 #include "engine/engine.h"
 #include "ring/kring.h"
 
@@ -327,6 +326,22 @@ json_t *show_counters(const struct inventory_port *port)
 		json_array_append_new(rings, show_ring(&port->port->rings[i]));
 	return json_pack("{s:s, s:o, s:o}", "name", port->port->name, "bad_kicks",
 			 integer(atomic_load(&port->port->bad_kicks)), "rings", rings);
+}
+
+json_t *show_netmap(const struct netmap_device *device)
+{
+	struct local_status status;
+	json_t *errors;
+
+	if (device == NULL)
+		return json_null();
+	local_server_get_status(device->server, &status);
+	errors = json_object();
+	for (unsigned i = 0; i < LOCAL_ERROR_COUNT; i++)
+		json_object_set_new(errors, local_error_names[i], integer(status.errors[i]));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "socket", device->config.path, "connected",
+			 integer(status.connected), "connections", integer(status.connections),
+			 "requests", integer(status.requests), "errors", errors);
 }
 
 json_t *show_workers(struct engine *engine)

@@ -10,10 +10,12 @@
 #include <jansson.h>
 
 #include "control/inventory.h"
+#include "control/netmap_device.h"
 
 json_t *show_region(const struct inventory *inventory, const struct inventory_region *region);
 json_t *show_switch(const struct inventory_switch *shown);
 json_t *show_port(const struct inventory_port *port);
+json_t *show_netmap(const struct netmap_device *device);
 json_t *show_processes(const struct inventory_port *port);
 json_t *show_pipe(const struct inventory_pipe *pipe);
 

@@ -77,7 +77,8 @@ int netmap_fixture_open_with(void **state, const struct netmap_config *config)
 	assert_non_null(fixture->base);
 	inventory_init(&fixture->inventory, fixture->engine, fixture->base, fixture->directory,
 		       &own.access, &programs);
-	fixture->context = (struct request_context){.inventory = &fixture->inventory};
+	fixture->context = (struct request_context){.inventory = &fixture->inventory,
+						    .netmap = &fixture->device};
 	if (netmap_device_open(&fixture->device, &fixture->inventory, &own, &error) < 0)
 		fail_msg("%s", error.text);
 	fixture->call_fd = eventfd(0, EFD_CLOEXEC);
@@ -482,6 +483,13 @@ static char *buffer_of(const struct netmap_ring *ring, uint32_t slot)
 {
 	return (char *)(uintptr_t)ring + ring->buf_ofs +
 	       (size_t)ring->slot[slot].buf_idx * ring->nr_buf_size;
+}
+
+char *netmap_buffer(const struct netmap_port *port, uint32_t index)
+{
+	const struct netmap_ring *ring = port->tx != NULL ? port->tx : port->rx;
+
+	return (char *)(uintptr_t)ring + ring->buf_ofs + (size_t)index * ring->nr_buf_size;
 }
 
 void netmap_put(struct netmap_port *port, uint8_t byte, uint16_t length)

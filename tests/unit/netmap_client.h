@@ -105,6 +105,9 @@ void netmap_map(struct netmap_port *port);
 void netmap_unmap(struct netmap_port *port);
 void netmap_close(struct netmap_port *port);
 
+/* The buffer of that number. */
+char *netmap_buffer(const struct netmap_port *port, uint32_t index);
+
 /* Syncs as the shim does: publishes, kicks, waits for the answer, shows the new tail. False: EIO.
  */
 bool netmap_txsync(struct netmap_port *port);
