@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ struct local_server {
 	struct local_users users;
 	struct local_connections connections;
 	unsigned num_connections;
+	int hangups; /* epoll: connections that have been closed, and are not ended yet */
 	uint64_t total_connections, requests;
 	uint64_t errors[LOCAL_ERROR_COUNT];
 };
@@ -141,6 +143,7 @@ static void connection_end(struct local_connection *connection)
 	TAILQ_REMOVE(&server->connections, connection, link);
 	server->num_connections--;
 	event_free(connection->readable);
+	epoll_ctl(server->hangups, EPOLL_CTL_DEL, connection->fd, NULL);
 	closer_close_socket(connection->user->closer, connection->fd);
 	user_put(server, connection->user);
 	local_peer_free(&connection->peer);
@@ -304,6 +307,25 @@ static bool handle(struct local_connection *connection, struct received *receive
 	return true;
 }
 
+/*
+ * Who closes a descriptor and then asks for something on another has it closed by then, as with a
+ * device (spec/netmap-api.md section 10). Events come in another order: that of the other
+ * descriptor may have been waiting for longer. What has been hung up is therefore ended before a
+ * request.
+ */
+static void end_hung_up(struct local_server *server, const struct local_connection *asking)
+{
+	struct epoll_event events[16];
+	int count, i;
+
+	do {
+		count = epoll_wait(server->hangups, events, 16, 0);
+		for (i = 0; i < count; i++)
+			if (events[i].data.ptr != asking)
+				connection_end(events[i].data.ptr);
+	} while (count == 16);
+}
+
 /* One request: the event comes again while there are more, after everybody else's turn. */
 static void on_readable(evutil_socket_t fd, short events, void *argument)
 {
@@ -315,8 +337,12 @@ static void on_readable(evutil_socket_t fd, short events, void *argument)
 	(void)events;
 	if (result == -EAGAIN || result == -EINTR)
 		return;
-	if (result < 0 || (received.size == 0 && received.num_fds == 0 && hung_up(connection)) ||
-	    !handle(connection, &received))
+	if (result < 0 || (received.size == 0 && received.num_fds == 0 && hung_up(connection))) {
+		connection_end(connection);
+		return;
+	}
+	end_hung_up(connection->server, connection);
+	if (!handle(connection, &received))
 		connection_end(connection);
 }
 
@@ -332,6 +358,7 @@ static int admit(struct local_server *server, const struct local_user *user)
 /* Needs @connection to have its peer. */
 static int connection_start(struct local_server *server, struct local_connection *connection)
 {
+	struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
 	int limit;
 
 	connection->user = user_get(server, connection->peer.uid);
@@ -349,7 +376,8 @@ static int connection_start(struct local_server *server, struct local_connection
 	}
 	connection->readable = event_new(server->base, connection->fd, EV_READ | EV_PERSIST,
 					 on_readable, connection);
-	if (connection->readable == NULL || event_add(connection->readable, NULL) < 0) {
+	if (connection->readable == NULL || event_add(connection->readable, NULL) < 0 ||
+	    epoll_ctl(server->hangups, EPOLL_CTL_ADD, connection->fd, &hangup) < 0) {
 		if (connection->readable != NULL)
 			event_free(connection->readable);
 		user_put(server, connection->user);
@@ -406,9 +434,14 @@ int local_server_open(struct local_server **out, struct event_base *base, const 
 	TAILQ_INIT(&server->connections);
 	server->socket.type = SOCK_SEQPACKET;
 	server->socket.accepted = accepted;
+	server->hangups = epoll_create1(EPOLL_CLOEXEC);
+	if (server->hangups < 0) {
+		result = error_set(error, errno, "cannot make an epoll: %s", strerror(errno));
+		goto fail_free;
+	}
 	result = closer_create(&server->socket.closer, error);
 	if (result < 0)
-		goto fail_free;
+		goto fail_hangups;
 	result = socket_listener_open(&server->socket, base, path, access, error);
 	if (result < 0)
 		goto fail_closer;
@@ -417,6 +450,8 @@ int local_server_open(struct local_server **out, struct event_base *base, const 
 
 fail_closer:
 	closer_destroy(server->socket.closer);
+fail_hangups:
+	close(server->hangups);
 fail_free:
 	free(server);
 	return result;
@@ -430,6 +465,7 @@ void local_server_close(struct local_server *server)
 		connection_end(TAILQ_FIRST(&server->connections));
 	socket_listener_close(&server->socket);
 	closer_destroy(server->socket.closer);
+	close(server->hangups);
 	free(server);
 }
 

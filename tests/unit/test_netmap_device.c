@@ -582,6 +582,26 @@ static void nothing_grows(void **state)
 		assert_in_range(resident_kib(), 0, memory + 4096);
 }
 
+/* Also if the one who asks had asked before, so that his descriptor's event may be older. */
+static void what_was_closed_is_closed_for_the_next_request(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request header = netmap_request(NETMAP_REQ_PORT_HDR_GET, "vale0:a");
+
+	for (int i = 0; i < 100; i++) {
+		struct netmap_port port;
+		int asking = netmap_connect(fixture);
+
+		assert_true(asking >= 0);
+		assert_int_equal(netmap_errno(asking, &header), ENXIO);
+		assert_int_equal(netmap_open(fixture, &port, "vale0:a"), 0);
+		assert_int_equal(netmap_errno(asking, &header), 0);
+		netmap_close(&port);
+		assert_int_equal(netmap_errno(asking, &header), ENXIO);
+		close(asking);
+	}
+}
+
 int main(void)
 {
 #define TEST(function)                                                                             \
@@ -602,6 +622,7 @@ int main(void)
 		TEST(programs_die_at_any_time),
 		TEST(a_port_is_whole_for_the_next),
 		TEST(nothing_grows),
+		TEST(what_was_closed_is_closed_for_the_next_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
