@@ -60,7 +60,7 @@ enum port_lifetime {
 
 /*
  * A persistent port on one more switch than the one that it really is on. It is known
- * there by name and moves no packets (docs/programs.md).
+ * there by name and moves no packets (docs/local-server.md).
  */
 struct inventory_attachment {
 	SLIST_ENTRY(inventory_attachment) link;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * /dev/netmap for host programs: the NIOCCTRL requests of spec/netmap-api.md section 5, on what
- * the inventory has. docs/programs.md says where we differ.
+ * the inventory has. docs/local-server.md says where we differ.
  *
  * netmap_device.c dispatches; netmap_lookup.c finds and makes ports by name; the
  * requests are in netmap_register.c, netmap_info.c and netmap_vale.c.

@@ -294,6 +294,18 @@ static int request_attachments(const struct request_context *context, const json
 	return 0;
 }
 
+static int request_programs(const struct request_context *context, const json_t *arguments,
+			    json_t **result, struct error *error)
+{
+	int rc = no_arguments(arguments, error);
+
+	if (rc == 0 && context->netmap == NULL)
+		return error_set(error, ENOENT, "there is no netmap socket");
+	if (rc == 0)
+		*result = show_netmap(context->netmap);
+	return rc;
+}
+
 /* Of one port, or of all. */
 static int request_counters(const struct request_context *context, const json_t *arguments,
 			    json_t **result, struct error *error)
@@ -379,6 +391,7 @@ static const struct {
 	{"port-list", request_port_list},
 	{"port-show", request_port_show},
 	{"attachments", request_attachments},
+	{"programs", request_programs},
 	{"counters", request_counters},
 	{"pipe-add", request_pipe_add},
 	{"pipe-del", request_pipe_del},

@@ -225,16 +225,29 @@ json_t *show_port(const struct inventory_port *port)
 	return shown;
 }
 
+static unsigned num_processes(const struct inventory_port *port)
+{
+	const struct port_user *user;
+	unsigned count = 0;
+
+	TAILQ_FOREACH (user, &port->processes.list, link)
+		count++;
+	return count;
+}
+
 json_t *show_pipe(const struct inventory_pipe *pipe)
 {
 	const struct port *master = pipe->master->port;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:b}", "name", master->name, "master",
-			 master->name, "slave", pipe->slave->port->name, "region",
-			 pipe->master->region->name, "rings", integer(master->tx_rings), "slots",
-			 integer(master->tx_slots), "master_connected",
-			 port_connected(pipe->master), "slave_connected",
-			 port_connected(pipe->slave));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "name",
+			 master->name, "master", master->name, "slave", pipe->slave->port->name,
+			 "region", pipe->master->region->name, "rings", integer(master->tx_rings),
+			 "slots", integer(master->tx_slots), "back_rings",
+			 integer(master->rx_rings), "back_slots", integer(master->rx_slots),
+			 "master_connected", port_connected(pipe->master), "slave_connected",
+			 port_connected(pipe->slave), "master_processes",
+			 integer(num_processes(pipe->master)), "slave_processes",
+			 integer(num_processes(pipe->slave)));
 }
 
 json_t *show_regions(const struct inventory *inventory)
@@ -328,6 +341,23 @@ json_t *show_counters(const struct inventory_port *port)
 			 integer(atomic_load(&port->port->bad_kicks)), "rings", rings);
 }
 
+static json_t *show_programs(const struct inventory *inventory)
+{
+	const struct inventory_port *port;
+	const struct port_user *user;
+	json_t *array = json_array();
+
+	TAILQ_FOREACH (port, &inventory->ports, link) {
+		TAILQ_FOREACH (user, &port->processes.list, link) {
+			json_t *shown = show_process(user);
+
+			json_object_set_new(shown, "port", json_string(port->port->name));
+			json_array_append_new(array, shown);
+		}
+	}
+	return array;
+}
+
 json_t *show_netmap(const struct netmap_device *device)
 {
 	struct local_status status;
@@ -339,7 +369,8 @@ json_t *show_netmap(const struct netmap_device *device)
 	errors = json_object();
 	for (unsigned i = 0; i < LOCAL_ERROR_COUNT; i++)
 		json_object_set_new(errors, local_error_names[i], integer(status.errors[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "socket", device->config.path, "connected",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "socket", device->config.path,
+			 "programs", show_programs(device->inventory), "connected",
 			 integer(status.connected), "connections", integer(status.connections),
 			 "requests", integer(status.requests), "errors", errors);
 }

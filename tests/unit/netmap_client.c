@@ -202,23 +202,28 @@ void netmap_fixture_settle(struct netmap_fixture *fixture, unsigned connections)
 
 /* ---- the program's side ---- */
 
-static int connect_to(const struct netmap_fixture *fixture, int fd)
+static int connect_to(const char *path, int fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->device.config.path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	return connect(fd, (struct sockaddr *)&address, sizeof(address));
 }
 
-int netmap_connect(const struct netmap_fixture *fixture)
+int netmap_connect_to(const char *path)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	if (connect_to(fixture, fd) == 0)
+	if (connect_to(path, fd) == 0)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int netmap_connect(const struct netmap_fixture *fixture)
+{
+	return netmap_connect_to(fixture->device.config.path);
 }
 
 /* The kernel writes down who connects, so a child does that, on our socket. */
@@ -235,7 +240,7 @@ int netmap_connect_as(const struct netmap_fixture *fixture, uid_t uid, gid_t gid
 		_exit(setgroups(num_groups, groups) < 0 || setresgid(gid, gid, gid) < 0 ||
 				      setresuid(uid, uid, uid) < 0
 			      ? 255
-			      : (connect_to(fixture, fd) < 0 ? errno : 0));
+			      : (connect_to(fixture->device.config.path, fd) < 0 ? errno : 0));
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 255);
 	if (WEXITSTATUS(status) == 0)

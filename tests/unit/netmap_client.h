@@ -57,6 +57,7 @@ void netmap_fixture_settle(struct netmap_fixture *fixture, unsigned connections)
 /* ---- the program's side ---- */
 
 /* A descriptor of "/dev/netmap"; -1 with errno: it can't be. */
+int netmap_connect_to(const char *path);
 int netmap_connect(const struct netmap_fixture *fixture);
 
 /* The same as somebody else, whom root plays; @groups are the supplementary ones. */

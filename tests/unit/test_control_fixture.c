@@ -79,6 +79,8 @@ static void *serve(void *argument)
 
 int control_fixture_serve(void **state)
 {
+	struct netmap_config netmap = {.access = {.uid = geteuid(), .gid = getegid(), .mode = 0600},
+				       .made_mode = 0600};
 	struct control_fixture *fixture;
 
 	control_fixture_open(state);
@@ -87,6 +89,10 @@ int control_fixture_serve(void **state)
 			 0);
 	assert_int_equal(
 		control_socket_serve(fixture->socket, fixture->base, &fixture->context, NULL), 0);
+	snprintf(netmap.path, sizeof(netmap.path), "%s/netmap.sock", fixture->directory);
+	assert_int_equal(netmap_device_open(&fixture->netmap, &fixture->inventory, &netmap, NULL),
+			 0);
+	fixture->context.netmap = &fixture->netmap;
 	fixture->stop_fd = eventfd(0, EFD_CLOEXEC);
 	assert_int_equal(pthread_create(&fixture->thread, NULL, serve, fixture), 0);
 	return 0;
@@ -100,6 +106,7 @@ int control_fixture_stop(void **state)
 	pthread_join(fixture->thread, NULL);
 	close(fixture->stop_fd);
 	control_socket_close(fixture->socket);
+	netmap_device_close(&fixture->netmap);
 	return control_fixture_close(state);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A daemon's inside without the daemon: engine, inventory and, if wanted, a control
- * socket served by a thread, in a new directory under /tmp.
+ * A daemon's inside without the daemon: engine, inventory and, if wanted, a control and a
+ * netmap socket served by a thread, in a new directory under /tmp.
  */
 #ifndef TEST_CONTROL_FIXTURE_H
 #define TEST_CONTROL_FIXTURE_H
@@ -21,6 +21,7 @@ struct control_fixture {
 	struct event_base *base;
 	struct inventory inventory;
 	struct request_context context;
+	struct netmap_device netmap; /* only when served */
 
 	/* Only when served. */
 	struct control_socket *socket;
@@ -32,7 +33,8 @@ struct control_fixture {
 int control_fixture_open(void **state);
 int control_fixture_close(void **state);
 
-/* The same with a control socket. While it is served, only its thread may touch the inventory. */
+/* The same with a control and a netmap socket. While it is served, only its thread may touch the
+ * inventory. */
 int control_fixture_serve(void **state);
 int control_fixture_stop(void **state);
 

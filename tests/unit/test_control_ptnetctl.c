@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "netmap_client.h"
 #include "test_control_fixture.h"
 
 #define MAX_WORDS 16
@@ -484,6 +485,44 @@ static void what_a_vm_uses_is_kept(void **state)
 	close(vm);
 }
 
+static void programs_are_listed(void **state)
+{
+	const struct control_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_register_request("vale0:a");
+	int fd = netmap_connect_to(fixture->netmap.config.path);
+	char tx[16], rx[16], exclusive[16];
+	const char *row;
+	unsigned uid, extra;
+	int pid;
+
+	request.body.reg.nr_tx_rings = 4;
+	request.body.reg.nr_extra_bufs = 7;
+	request.body.reg.nr_flags = NR_EXCLUSIVE;
+	good(fixture, "port add vale0:b --program-user 0 --program-mode 0600");
+	assert_int_equal(netmap_errno(fd, &request), 0);
+	row = strstr(good(fixture, "programs"), "\nvale0:a ");
+	assert_non_null(row);
+	assert_int_equal(sscanf(row, " vale0:a %d %u %15s %15s %15s %u", &pid, &uid, tx, rx,
+				exclusive, &extra),
+			 6);
+	assert_int_equal(pid, getpid());
+	assert_int_equal(uid, geteuid());
+	assert_string_equal(tx, "0-3");
+	assert_string_equal(rx, "0");
+	assert_string_equal(exclusive, "yes");
+	assert_int_equal(extra, 7);
+	assert_non_null(strstr(good(fixture, "port list"), "ephemeral"));
+	assert_non_null(strstr(good(fixture, "port show vale0:a"), "mode 0600"));
+	assert_non_null(strstr(good(fixture, "show"), "EXTRA-BUFFERS"));
+	bad(fixture, "port del vale0:a", 1, "a program has");
+	bad(fixture, "qemu-args vale0:a", 1, "not for VMs");
+	request.op = 99;
+	assert_int_equal(netmap_errno(fd, &request), EINVAL);
+	assert_non_null(strstr(good(fixture, "programs"), "netmap.sock: bad_operation 1\n"));
+	good(fixture, "port del vale0:a --force");
+	close(fd);
+}
+
 #define SERVED(function)                                                                           \
 	cmocka_unit_test_setup_teardown(function, control_fixture_serve, control_fixture_stop)
 #define UNSERVED(function)                                                                         \
@@ -503,6 +542,7 @@ int main(void)
 		SERVED(the_environment_names_the_socket),
 		SERVED(what_a_vm_uses_is_kept),
 		SERVED(what_vms_did_wrong_is_named),
+		SERVED(programs_are_listed),
 		UNSERVED(watching_holds_no_connection),
 	};
 

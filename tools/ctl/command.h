@@ -82,6 +82,7 @@ void print_ports(const json_t *result);
 void print_port(const json_t *result);
 void print_pipes(const json_t *result);
 void print_attachments(const json_t *result);
+void print_programs(const json_t *result);
 void print_workers(const json_t *result);
 
 /* State, positions and counters of each ring of one port. */

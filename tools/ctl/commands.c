@@ -10,6 +10,13 @@
 		"socket-mode", OPTION_TEXT, "MODE", "mode of the sockets, octal; 0660"             \
 	}
 
+#define PROGRAM_OPTIONS                                                                            \
+	{"program-user", OPTION_TEXT, "USER", "of the host programs that may use it"},             \
+		{"program-group", OPTION_TEXT, "GROUP", "of the host programs that may use it"},   \
+	{                                                                                          \
+		"program-mode", OPTION_TEXT, "MODE", "for them, octal; 0660"                       \
+	}
+
 #define END                                                                                        \
 	{                                                                                          \
 		NULL, OPTION_FLAG, NULL, NULL                                                      \
@@ -31,6 +38,7 @@ static const struct option_spec region_options[] = {
 static const struct option_spec switch_options[] = {
 	{"ageing-s", OPTION_NUMBER, "SECONDS", "until an address is forgotten; 300"},
 	{"mac-limit", OPTION_NUMBER, "N", "addresses learnt per port; 1024"},
+	PROGRAM_OPTIONS,
 	END,
 };
 
@@ -43,11 +51,13 @@ static const struct option_spec port_options[] = {
 	{"pipes", OPTION_NUMBER, "N", "pipes for which its own region has room; 2"},
 	{"hugepages", OPTION_FLAG, NULL, "back its own region by huge pages"},
 	SOCKET_OPTIONS,
+	PROGRAM_OPTIONS,
 	END,
 };
 
 static const struct option_spec force_options[] = {
-	{"force", OPTION_FLAG, NULL, "even if a VM is attached, whose device is then dead"},
+	{"force", OPTION_FLAG, NULL,
+	 "even if a VM or a program has it: the VM's device is then dead, the program gets EIO"},
 	END,
 };
 
@@ -119,6 +129,9 @@ const struct command commands[] = {
 	 run_request, print_workers},
 	{"attachments", "", 0, 0, "Show which VMs are attached.", NULL, NULL, "attachments",
 	 run_request, print_attachments},
+	{"programs", "", 0, 0, "Show which host programs have which ports.",
+	 "Below the table is what programs did wrong at the netmap socket, and how often.", NULL,
+	 "programs", run_request, print_programs},
 	{"log-level", "[LEVEL]", 0, 1, "Show or set the log level.",
 	 "LEVEL is error, warning, info or debug.", NULL, "log-level", run_log_level, NULL},
 	{"qemu-args", "PORT...", 1, -1, "Print what to add to a QEMU command line.",

@@ -145,7 +145,7 @@ void print_macs(const json_t *result)
 	table_print(table);
 }
 
-/* In a word or two, how far a VM has come. */
+/* In a word, how far a VM has come. */
 static const char *attachment_word(const json_t *attachment)
 {
 	if (!flag_of(attachment, "connected"))
@@ -153,29 +153,57 @@ static const char *attachment_word(const json_t *attachment)
 	return flag_of(attachment, "running") ? "running" : "connected";
 }
 
+/* A number for both directions, or both if they differ. */
+static void cell_of_both(struct table *table, const json_t *port, const char *tx, const char *rx)
+{
+	if (number_of(port, tx) == number_of(port, rx))
+		table_cell(table, "%lld", number_of(port, tx));
+	else
+		table_cell(table, "%lld/%lld", number_of(port, tx), number_of(port, rx));
+}
+
+/* Who has the port: two cells. */
+static void cells_of_owner(struct table *table, const json_t *port)
+{
+	const json_t *attachment = json_object_get(port, "attachment");
+	const json_t *processes = json_object_get(port, "processes");
+	size_t count = json_array_size(processes);
+
+	if (count == 0) {
+		table_cell(table, "%s", attachment_word(attachment));
+		table_cell(table, flag_of(attachment, "connected") ? "%lld" : "-",
+			   number_of(attachment, "pid"));
+		return;
+	}
+	table_cell(table, count == 1 ? "program" : "%zu programs", count);
+	table_cell(table, "%lld", number_of(json_array_get(processes, 0), "pid"));
+}
+
 void print_ports(const json_t *result)
 {
-	struct table *table = table_new("PORT TYPE >RINGS >SLOTS MAC REGION ATTACHED >PID");
+	struct table *table = table_new("PORT TYPE STAYS >RINGS >SLOTS MAC REGION ATTACHED >PID");
 	json_t *port;
 	size_t i;
 
 	json_array_foreach(result, i, port)
 	{
-		const json_t *attachment = json_object_get(port, "attachment");
-
 		table_cell(table, "%s", text_of(port, "name"));
 		table_cell(table, "%s", text_of(port, "type"));
-		table_cell(table, "%lld", number_of(port, "tx_rings"));
-		table_cell(table, "%lld", number_of(port, "tx_slots"));
+		table_cell(table, "%s", text_of(port, "lifetime"));
+		cell_of_both(table, port, "tx_rings", "rx_rings");
+		cell_of_both(table, port, "tx_slots", "rx_slots");
 		table_cell(table, "%s", text_of(port, "mac"));
 		table_cell(table, "%s", text_of(port, "region"));
-		table_cell(table, "%s", attachment_word(attachment));
-		if (flag_of(attachment, "connected"))
-			table_cell(table, "%lld", number_of(attachment, "pid"));
-		else
-			table_cell(table, "-");
+		cells_of_owner(table, port);
 	}
 	table_print(table);
+}
+
+static const char *end_word(const json_t *pipe, const char *vm, const char *programs)
+{
+	if (number_of(pipe, programs) > 0)
+		return "program";
+	return flag_of(pipe, vm) ? "attached" : "free";
 }
 
 void print_pipes(const json_t *result)
@@ -190,8 +218,8 @@ void print_pipes(const json_t *result)
 		table_cell(table, "%s", text_of(pipe, "region"));
 		table_cell(table, "%lld", number_of(pipe, "rings"));
 		table_cell(table, "%lld", number_of(pipe, "slots"));
-		table_cell(table, "%s", flag_of(pipe, "master_connected") ? "attached" : "free");
-		table_cell(table, "%s", flag_of(pipe, "slave_connected") ? "attached" : "free");
+		table_cell(table, "%s", end_word(pipe, "master_connected", "master_processes"));
+		table_cell(table, "%s", end_word(pipe, "slave_connected", "slave_processes"));
 	}
 	table_print(table);
 }
@@ -219,6 +247,59 @@ void print_attachments(const json_t *result)
 	}
 	table_print(table);
 	print_errors(result, "port");
+}
+
+/* The numbers of an array, as "0-3 7"; for free(). */
+static char *ranges_of(const json_t *array)
+{
+	size_t count = json_array_size(array), length;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &length);
+
+	if (out == NULL)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		long long first = json_integer_value(json_array_get(array, i)), last = first;
+
+		while (i + 1 < count &&
+		       json_integer_value(json_array_get(array, i + 1)) == last + 1) {
+			last++;
+			i++;
+		}
+		fprintf(out, last > first ? "%s%lld-%lld" : "%s%lld", ftell(out) > 0 ? " " : "",
+			first, last);
+	}
+	fclose(out);
+	return text;
+}
+
+void print_programs(const json_t *result)
+{
+	struct table *table =
+		table_new("PORT >PID >UID TX-RINGS RX-RINGS EXCLUSIVE >EXTRA-BUFFERS >REQUESTS");
+	json_t *list = json_pack("[O]", result);
+	json_t *program;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "programs"), i, program)
+	{
+		char *tx = ranges_of(json_object_get(program, "tx_rings"));
+		char *rx = ranges_of(json_object_get(program, "rx_rings"));
+
+		table_cell(table, "%s", text_of(program, "port"));
+		table_cell(table, "%lld", number_of(program, "pid"));
+		table_cell(table, "%lld", number_of(program, "uid"));
+		table_cell(table, "%s", tx);
+		table_cell(table, "%s", rx);
+		table_cell(table, "%s", yes_no(flag_of(program, "exclusive")));
+		table_cell(table, "%lld", number_of(program, "extra_buffers"));
+		table_cell(table, "%lld", number_of(program, "requests"));
+		free(tx);
+		free(rx);
+	}
+	table_print(table);
+	print_errors(list, "socket");
+	json_decref(list);
 }
 
 void print_workers(const json_t *result)
@@ -252,6 +333,13 @@ static void print_section(const json_t *result, const char *key, void (*print)(c
 	print(list);
 }
 
+static void print_section_object(const json_t *result, const char *key,
+				 void (*print)(const json_t *))
+{
+	putchar('\n');
+	print(json_object_get(result, key));
+}
+
 void print_show(const json_t *result)
 {
 	print_version(result);
@@ -260,6 +348,8 @@ void print_show(const json_t *result)
 	print_section(result, "pipes", print_pipes);
 	print_section(result, "regions", print_regions);
 	print_section(result, "workers", print_workers);
+	if (json_array_size(json_object_get(json_object_get(result, "netmap"), "programs")) > 0)
+		print_section_object(result, "netmap", print_programs);
 }
 
 static void print_ring(const json_t *ring)
@@ -292,15 +382,25 @@ void print_rings(const json_t *port)
 	json_array_foreach(json_object_get(port, "rings"), i, ring) print_ring(ring);
 }
 
+static const char *text_or_dash(const json_t *object, const char *key)
+{
+	const char *text = text_of(object, key);
+
+	return text[0] != '\0' ? text : "-";
+}
+
 void print_port(const json_t *result)
 {
+	const json_t *access = json_object_get(result, "programs");
 	json_t *list = json_pack("[O]", result);
 
 	print_ports(list);
 	json_decref(list);
-	printf("\nsocket         %s\nmemdev socket  %s\nlongest frame  %lld bytes\n\n",
-	       text_of(result, "socket"), text_of(result, "memdev_socket"),
+	printf("\nsocket         %s\nmemdev socket  %s\nlongest frame  %lld bytes\n",
+	       text_or_dash(result, "socket"), text_or_dash(result, "memdev_socket"),
 	       number_of(result, "max_frame"));
+	printf("programs of    user %lld, group %lld, mode %s\n\n", number_of(access, "uid"),
+	       number_of(access, "gid"), text_of(access, "mode"));
 	print_rings(json_object_get(result, "counters"));
 }
 

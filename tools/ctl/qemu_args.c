@@ -35,6 +35,14 @@ static int port_add(struct invocation *invocation, const char *name, json_t *wor
 	json_decref(arguments);
 	if (port == NULL)
 		return EXIT_FAILURE;
+	if (text_of(port, "socket")[0] == '\0') {
+		fprintf(stderr,
+			"ptnetctl: port \"%s\" was made by a host program and is not for VMs: make "
+			"one with 'ptnetctl port add'\n",
+			name);
+		json_decref(port);
+		return EXIT_FAILURE;
+	}
 	if (json_object_get(seen, text_of(port, "socket")) != NULL) {
 		fprintf(stderr, "ptnetctl: port \"%s\" is named twice\n", name);
 		json_decref(port);
