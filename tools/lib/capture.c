@@ -15,8 +15,8 @@
 
 struct capture_reader {
 	struct capture *c;
-	size_t data_room, frames_room;
-	int64_t first;
+	size_t data_room, data_used, frames_room;
+	size_t file_start; /* first frame of the file being read */
 };
 
 /* Doubles an array until it holds at least need elements of size bytes. */
@@ -37,26 +37,31 @@ static int grow(void **array, size_t *room, size_t need, size_t size)
 	return 0;
 }
 
+/* Times are those of the file as yet. */
 static int add(struct capture_reader *r, const struct pcap_pkthdr *h, const u_char *bytes)
 {
 	struct capture *c = r->c;
 	/* Opened with nanosecond precision, so tv_usec holds nanoseconds. */
 	int64_t when = h->ts.tv_sec * INT64_C(1000000000) + h->ts.tv_usec;
-	size_t used = c->n ? c->frames[c->n - 1].offset + c->frames[c->n - 1].len : 0;
+	struct capture_frame *f;
 
-	if (grow((void **)&c->data, &r->data_room, used + h->caplen, 1) ||
+	if (grow((void **)&c->data, &r->data_room, r->data_used + h->caplen, 1) ||
 	    grow((void **)&c->frames, &r->frames_room, c->n + 1, sizeof(*c->frames)))
 		return complain("out of memory after %zu frames of the capture file", c->n);
-	if (!c->n)
-		r->first = when;
-	memcpy(c->data + used, bytes, h->caplen);
-	c->frames[c->n].offset = used;
-	c->frames[c->n].len = h->caplen;
-	c->frames[c->n].when = when > r->first ? when - r->first : 0;
-	c->n++;
-	c->cut += h->caplen < h->len;
-	if (h->caplen > c->largest)
-		c->largest = h->caplen;
+	memcpy(c->data + r->data_used, bytes, h->caplen);
+	if (c->n > r->file_start && when < c->frames[c->n - 1].when)
+		when = c->frames[c->n - 1].when;
+	f = &c->frames[c->n++];
+	*f = (struct capture_frame){
+		.offset = r->data_used,
+		.len = h->caplen,
+		.cut = h->caplen < h->len,
+		.when = when,
+	};
+	r->data_used += h->caplen;
+	c->cut += f->cut;
+	if (f->len > c->largest)
+		c->largest = f->len;
 	return 0;
 }
 
@@ -75,8 +80,9 @@ static int read_frames(struct capture_reader *r, pcap_t *pcap, const char *file)
 			return -1;
 	}
 	if (result == PCAP_ERROR)
-		return complain("%s: after %zu frames: %s", file, r->c->n, pcap_geterr(pcap));
-	if (!r->c->n)
+		return complain("%s: after %zu frames: %s", file, r->c->n - r->file_start,
+				pcap_geterr(pcap));
+	if (r->c->n == r->file_start)
 		return complain("%s: holds no frame", file);
 	return 0;
 }
@@ -91,23 +97,134 @@ static const char *without_name(const char *message, const char *file)
 		       : message;
 }
 
-int capture_read(struct capture *c, const char *file)
+static int read_file(struct capture_reader *r, const char *file)
 {
-	struct capture_reader r = {.c = c};
 	char error[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap;
 	int result;
 
-	memset(c, 0, sizeof(*c));
 	pcap = pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error);
 	if (!pcap)
 		return complain("cannot read the capture file %s: %s", file,
 				without_name(error, file));
-	result = read_frames(&r, pcap, file);
+	r->file_start = r->c->n;
+	result = read_frames(r, pcap, file);
 	pcap_close(pcap);
-	if (result)
-		capture_free(c);
 	return result;
+}
+
+/* Mean distance of frames first to end - 1, whose first is at 0. */
+static int64_t mean_distance(const struct capture *c, size_t first, size_t end)
+{
+	if (end - first < 2)
+		return 0;
+	return (c->frames[end - 1].when - c->frames[first].when) / (int64_t)(end - first - 1);
+}
+
+/* Shifts a file's frames so that the first is at when. */
+static void shift_file(struct capture_reader *r, int64_t when)
+{
+	struct capture *c = r->c;
+	int64_t by;
+	size_t i;
+
+	by = c->frames[r->file_start].when - when;
+	for (i = r->file_start; i < c->n; i++)
+		c->frames[i].when -= by;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	const struct capture_frame *x = a, *y = b;
+
+	if (x->when != y->when)
+		return x->when < y->when ? -1 : 1;
+	return x->offset < y->offset ? -1 : 1; /* as they were read */
+}
+
+static void sort_by_time(struct capture *c)
+{
+	int64_t first;
+	size_t i;
+
+	qsort(c->frames, c->n, sizeof(*c->frames), compare_times);
+	first = c->frames[0].when;
+	for (i = 0; i < c->n; i++)
+		c->frames[i].when -= first;
+}
+
+int capture_read_files(struct capture *c, const char *const *files, size_t n,
+		       enum capture_order order)
+{
+	struct capture_reader r = {.c = c};
+	int64_t next = 0;
+	size_t i;
+
+	memset(c, 0, sizeof(*c));
+	for (i = 0; i < n; i++) {
+		if (read_file(&r, files[i])) {
+			capture_free(c);
+			return -1;
+		}
+		if (order != CAPTURE_IN_TURN)
+			continue;
+		shift_file(&r, next);
+		next = c->frames[c->n - 1].when + mean_distance(c, r.file_start, c->n);
+	}
+	if (order == CAPTURE_BY_TIME)
+		sort_by_time(c);
+	return 0;
+}
+
+int capture_read(struct capture *c, const char *file)
+{
+	return capture_read_files(c, &file, 1, CAPTURE_IN_TURN);
+}
+
+void capture_limit_gaps(struct capture *c, int64_t ns)
+{
+	int64_t cut_off = 0, before = 0;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		int64_t when = c->frames[i].when;
+
+		if (i && when - before > ns)
+			cut_off += when - before - ns;
+		before = when;
+		c->frames[i].when = when - cut_off;
+	}
+}
+
+struct capture_left_out capture_leave_out(struct capture *c, bool no_cut, uint64_t longest)
+{
+	struct capture_left_out out = {0};
+	size_t i, kept = 0;
+
+	c->largest = 0;
+	c->cut = 0;
+	for (i = 0; i < c->n; i++) {
+		struct capture_frame f = c->frames[i];
+
+		if (f.cut && no_cut) {
+			out.cut++;
+			continue;
+		}
+		if (f.len > longest) {
+			out.too_long++;
+			continue;
+		}
+		c->cut += f.cut;
+		c->largest = f.len > c->largest ? f.len : c->largest;
+		c->frames[kept++] = f;
+	}
+	c->n = kept;
+	return out;
+}
+
+int64_t capture_period(const struct capture *c)
+{
+	return c->n ? c->frames[c->n - 1].when + mean_distance(c, 0, c->n) : 0;
 }
 
 void capture_free(struct capture *c)

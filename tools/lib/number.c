@@ -80,6 +80,42 @@ int parse_rate(const char *text, uint64_t *milli_pps)
 	return 0;
 }
 
+/* What a rate counts: 'p'ackets, 'b'its, or 0 if that can't be told. */
+static char rate_of_what(const char *unit)
+{
+	static const char *const bits[] = {"bps", "bit", "bit/s", "bits/s"};
+	size_t i;
+
+	if (!*unit || !strcmp(unit, "pps"))
+		return 'p';
+	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		if (!strcmp(unit, bits[i]))
+			return 'b';
+	}
+	return 0;
+}
+
+int parse_traffic_rate(const char *text, uint64_t *milli_pps, uint64_t *bits)
+{
+	char prefix[2] = "", *end, what;
+	double value;
+	int error = parse_fraction(text, &value, &end);
+
+	if (error)
+		return error;
+	if (*end && strchr("kKMG", *end))
+		prefix[0] = *end++;
+	what = rate_of_what(end);
+	if (!what)
+		return -EINVAL;
+	value *= scale(prefix) * (what == 'p' ? 1000 : 1);
+	if (value < 1 || value > 1e15)
+		return -ERANGE;
+	*milli_pps = what == 'p' ? (uint64_t)(value + 0.5) : 0;
+	*bits = what == 'b' ? (uint64_t)(value + 0.5) : 0;
+	return 0;
+}
+
 int parse_duration(const char *text, int64_t *ns)
 {
 	double value, factor;

@@ -15,6 +15,10 @@ int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 /* Packets per second, fractions allowed ("0.5", "14.88M"), in thousandths. */
 int parse_rate(const char *text, uint64_t *milli_pps);
 
+/* The same, or bits per second if the unit says so: "100Mbps", "1.5Gbit/s", "10kpps". Sets one of
+ * the two, milli_pps in thousandths, and the other to 0. */
+int parse_traffic_rate(const char *text, uint64_t *milli_pps, uint64_t *bits);
+
 /* Seconds, fractions allowed, or with a unit: "2", "0.25", "300ms", "50us". In ns. */
 int parse_duration(const char *text, int64_t *ns);
 
