@@ -32,6 +32,18 @@ int complain(const char *fmt, ...)
 	return -1;
 }
 
+void remark(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 loses track of va_start */
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%s: %s\n", program, text);
+}
+
 const char *first_complaint(void)
 {
 	const char *text;

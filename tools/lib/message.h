@@ -12,6 +12,9 @@ void message_program(const char *name);
 /* No newline at the end of fmt. Any thread. Returns -1, so that a caller can return it. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for what is worth knowing and no failure: it is not kept. */
+void remark(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* The first message given to complain since forget_complaints, for the report; NULL if there was
  * none. Any thread. */
 const char *first_complaint(void);

@@ -62,7 +62,8 @@ int port_register(struct open_port *p, int vnet_hdr)
 	if (nmport_open_desc(p->d))
 		return -1;
 	if (!port_tx_rings(p) && !port_rx_rings(p))
-		return complain("%s: no ring is bound: see the flags in its name (/R, /T)", p->d->hdr.nr_name);
+		return complain("%s: no ring is bound: see the flags in its name (/R, /T)",
+				p->d->hdr.nr_name);
 	p->buf_limit = count_buffers(p);
 	return get_vnet_hdr(p, vnet_hdr);
 }

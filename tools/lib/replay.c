@@ -30,7 +30,8 @@ static const struct capture_frame *frame_of(const struct replay *r, uint64_t k)
 /* When frame k is to be sent, by the file's own times. */
 static int64_t file_time(const struct replay *r, uint64_t k)
 {
-	double ns = (double)(k / r->file->n) * (double)r->period + (double)frame_of(r, k)->when;
+	uint64_t round = k / r->file->n;
+	double ns = (double)round * (double)r->period + (double)frame_of(r, k)->when;
 
 	return r->start + (int64_t)(ns / r->settings.speed);
 }

@@ -64,14 +64,14 @@ void player_close(struct player *p)
 
 static void print_progress(struct player *p, double seconds)
 {
+	uint64_t round = p->replay.next / p->capture.n + 1;
 	char clock[16], pps[16], bps[16];
 
 	fprintf(stderr, "%s %spps %sbps, %llu sent, round %llu, late by %.3f ms at most\n",
 		progress_clock(clock, sizeof(clock)),
 		with_unit((double)(p->packets - p->shown_packets) / seconds, pps, sizeof(pps)),
 		with_unit(8.0 * (double)(p->bytes - p->shown_bytes) / seconds, bps, sizeof(bps)),
-		(unsigned long long)p->packets,
-		(unsigned long long)(p->replay.next / p->capture.n + !replay_done(&p->replay)),
+		(unsigned long long)p->packets, (unsigned long long)round,
 		(double)p->late.max / 1e6);
 	p->shown_packets = p->packets;
 	p->shown_bytes = p->bytes;
