@@ -12,6 +12,7 @@
 #include "control/json_reader.h"
 #include "control/protocol.h"
 #include "control/show.h"
+#include "engine/closer.h"
 #include "log/log.h"
 
 /*
@@ -63,9 +64,11 @@ static int request_version(const struct request_context *context, const json_t *
 	int rc = no_arguments(arguments, error);
 
 	if (rc == 0)
-		*result = json_pack("{s:i, s:s, s:i, s:I}", "protocol", CONTROL_PROTOCOL_VERSION,
-				    "version", PTNETMAP_VERSION, "pid", (int)getpid(), "uptime_s",
-				    (json_int_t)((now_ns() - context->started_ns) / 1000000000ULL));
+		*result =
+			json_pack("{s:i, s:s, s:i, s:I, s:I}", "protocol", CONTROL_PROTOCOL_VERSION,
+				  "version", PTNETMAP_VERSION, "pid", (int)getpid(), "uptime_s",
+				  (json_int_t)((now_ns() - context->started_ns) / 1000000000ULL),
+				  "closing", (json_int_t)closers_waiting());
 	return rc;
 }
 

@@ -74,12 +74,16 @@ static inline struct mac_bucket *mac_table_bucket(struct mac_table *table, uint6
 
 _Static_assert(MAC_TABLE_BUCKETS == 1u << (64 - 52), "the hash yields a bucket number");
 
-/* Workers read the clock once per batch: an entry may be newer than @now_s. */
+/*
+ * Workers read the clock once per batch: an entry may be newer than @now_s. It is the difference
+ * that counts, so that an entry may also be from before the clock's zero.
+ */
 static inline uint32_t mac_entry_age(const struct mac_entry *entry, uint32_t now_s)
 {
 	uint32_t seen_s = atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+	int32_t age_s = (int32_t)(now_s - seen_s);
 
-	return now_s > seen_s ? now_s - seen_s : 0;
+	return age_s > 0 ? (uint32_t)age_s : 0;
 }
 
 /* The port that @mac was seen on, or MAC_TABLE_UNKNOWN. Any thread. */

@@ -94,8 +94,7 @@ unsigned vale_macs(struct vale *vale, struct vale_mac *macs, unsigned capacity)
 		struct mac_entry *entry =
 			&vale->macs.buckets[i / MAC_TABLE_WAYS].ways[i % MAC_TABLE_WAYS];
 		uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
-		uint32_t seen = atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
-		uint32_t age = now > seen ? now - seen : 0;
+		uint32_t age = mac_entry_age(entry, now);
 
 		if (word == 0 || age > vale->macs.ageing_s)
 			continue;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "device_test.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#define MAX_THREADS 64
+#define MAX_THREADS  64
+#define IDLE_CLOSERS 2 /* that the daemon keeps when nothing is to be closed */
 
 static CMFixtureFunction start_tests;
 static bool started;
@@ -84,28 +85,53 @@ void power_on(struct guest *guest, struct daemon *daemon, const char *port, enum
 		fail_msg("guest on %s: %s", port, guest->error_text);
 }
 
-static unsigned count_threads(const struct daemon *daemon)
+static unsigned count_named(const struct daemon_thread *threads, unsigned count, const char *name)
+{
+	unsigned named = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		named += strncmp(threads[i].name, name, strlen(name)) == 0;
+	return named;
+}
+
+static int64_t number_in(struct daemon *daemon, const char *command, const char *member)
+{
+	json_t *result = daemon_request(daemon, command, NULL);
+	json_t *value = json_object_get(result, member);
+	int64_t number = json_integer_value(value);
+
+	assert_true(json_is_integer(value));
+	json_decref(result);
+	return number;
+}
+
+/*
+ * Its threads, if they are those that it has at rest: each worker has said who it is, and there
+ * are as many closers as wait for work, none that is about to end. Else 0.
+ */
+static unsigned threads_at_rest(struct daemon *daemon)
 {
 	struct daemon_thread threads[MAX_THREADS];
+	json_t *workers = daemon_request(daemon, "workers", NULL);
+	unsigned count = daemon_threads(daemon, threads, MAX_THREADS);
+	bool rest = count_named(threads, count, "worker-") == json_array_size(workers) &&
+		    (daemon_is_sanitized(daemon) ||
+		     count_named(threads, count, "closer") == IDLE_CLOSERS);
 
-	return daemon_threads(daemon, threads, MAX_THREADS);
+	json_decref(workers);
+	return rest ? count : 0;
 }
 
 void record_usage(struct daemon *daemon, struct daemon_usage *usage)
 {
-	/* Its answer says that it has accepted our connection. */
-	json_decref(daemon_request(daemon, "version", NULL));
+	/* The answer says, too, that it has accepted our connection. */
+	assert_eventually(number_in(daemon, "version", "closing") == 0);
+	assert_eventually((usage->threads = threads_at_rest(daemon)) != 0);
 	usage->fds = daemon_num_fds(daemon);
-	/* Sanitizers' own threads don't count, and ours say who they are when they first run. */
-	uint64_t deadline_ns = monotonic_ns() + 20000000000u;
-	do
-		usage->threads = count_threads(daemon);
-	while (usage->threads < 2 && monotonic_ns() < deadline_ns && sched_yield() == 0);
-	usage->rss_anon_kb = daemon_memory_kb(daemon, "RssAnon");
-	usage->rss_shmem_kb = daemon_memory_kb(daemon, "RssShmem");
+	usage->own_kb = daemon_own_memory_kb(daemon);
+	usage->shared_kb = daemon_shared_memory_kb(daemon);
 	assert_true(usage->fds > 3);
-	assert_true(usage->threads >= 2);
-	assert_true(usage->rss_anon_kb > 0);
+	assert_true(usage->own_kb > 0);
 }
 
 static void assert_kb(const struct daemon *daemon, const char *kind, uint64_t before_kb,
@@ -130,17 +156,15 @@ void assert_usage(struct daemon *daemon, const struct daemon_usage *before, uint
 		}
 		look_again_later();
 	}
-	assert_int_equal(count_threads(daemon), before->threads);
+	assert_eventually(threads_at_rest(daemon) == before->threads);
 	print_message("ptnetd: %u descriptors and %u threads, as before\n", before->fds,
 		      before->threads);
-	assert_kb(daemon, "own", before->rss_anon_kb, daemon_memory_kb(daemon, "RssAnon"),
-		  slack_kb);
+	assert_kb(daemon, "own", before->own_kb, daemon_own_memory_kb(daemon), slack_kb);
 }
 
 void assert_usage_with_shared(struct daemon *daemon, const struct daemon_usage *before,
 			      uint64_t slack_kb)
 {
 	assert_usage(daemon, before, slack_kb);
-	assert_kb(daemon, "shared", before->rss_shmem_kb, daemon_memory_kb(daemon, "RssShmem"),
-		  slack_kb);
+	assert_kb(daemon, "shared", before->shared_kb, daemon_shared_memory_kb(daemon), slack_kb);
 }

@@ -33,9 +33,10 @@ void power_on(struct guest *guest, struct daemon *daemon, const char *port, enum
 struct daemon_usage {
 	unsigned fds;
 	unsigned threads;
-	uint64_t rss_anon_kb;
-	uint64_t rss_shmem_kb; /* of regions, and of guest RAM */
+	uint64_t own_kb;
+	uint64_t shared_kb; /* of regions, and of guest RAM */
 };
+/* Waits until what it closes is closed and its threads are those that it has at rest. */
 void record_usage(struct daemon *daemon, struct daemon_usage *usage);
 /*
  * Fails unless the daemon comes back to the descriptors it had (it may need a

@@ -191,13 +191,22 @@ void sink_sends(const uint8_t *destination)
 	assert_eventually(PTNET_LOAD_ACQUIRE(&ring->ktoa->hwcur) == ring->head);
 }
 
+/*
+ * The switch shall know where the sink is. Not once and for all: an attacker whose receive buffers
+ * are its send buffers sends what it got, with the sink's address as source, and when it goes
+ * nobody is known at that address. All that is for the sink would then go to everybody.
+ */
+static void sink_says_where_it_is(void)
+{
+	sink_sends((const uint8_t[]){0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
+}
+
 static void sink_start(void)
 {
 	attach(&sink.endpoint, &ptnetd, "vale0:sink", MANNER_OURS);
 	sink.stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(pthread_create(&sink.thread, NULL, sink_run, NULL), 0);
-	/* The switch shall know where it is. */
-	sink_sends((const uint8_t[]){0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
+	sink_says_where_it_is();
 }
 
 static void sink_end(void)
@@ -396,6 +405,7 @@ static void run_attack(void **state)
 {
 	const struct attack *attack = *state;
 
+	sink_says_where_it_is();
 	if (attack->counters != NO_FAULT)
 		attack_and_count(attack);
 	else

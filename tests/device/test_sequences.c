@@ -767,8 +767,12 @@ static void vectors_belong_to_rings(void **state)
 			ring_publish(tx, 1);
 			assert_eventually(ring_avail(tx) == SLOTS - 1);
 			assert_eventually(ring_avail(rx) == 1);
-			/* Not asked for so far (what CREATE left in it has been taken). */
+			/*
+			 * Not asked for so far (what CREATE left in it has been taken). The worker
+			 * that showed us this looks whether we ask only now.
+			 */
 			ring_publish(rx, 1);
+			assert_int_equal(daemon_wait_turn(&ptnetd), 0);
 			PTNET_STORE_RELAXED(&tx->atok->appl_need_kick, 1);
 			PTNET_STORE_RELAXED(&rx->atok->appl_need_kick, 1);
 			PTNET_FULL_BARRIER();

@@ -171,6 +171,8 @@ static void version(void **state)
 	assert_int_equal(json_integer_value(json_object_get(result, "pid")), getpid());
 	assert_string_equal(json_string_value(json_object_get(result, "version")),
 			    PTNETMAP_VERSION);
+	assert_int_equal(json_integer_value(json_object_get(result, "closing")), 0);
+	assert_true(json_is_integer(json_object_get(result, "closing")));
 	json_decref(result);
 }
 

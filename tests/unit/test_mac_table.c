@@ -133,6 +133,18 @@ static void a_clock_that_is_behind_ages_nothing(void **state)
 	table_destroy(table);
 }
 
+static void the_clock_may_begin_anew(void **state)
+{
+	struct mac_table *table = table_create(AGEING, LIMIT);
+
+	(void)state;
+	mac_table_learn(table, 0x021122334455, 7, UINT32_MAX - 9);
+	assert_int_equal(mac_table_lookup(table, 0x021122334455, UINT32_MAX), 7);
+	assert_int_equal(mac_table_lookup(table, 0x021122334455, AGEING - 10), 7);
+	assert_int_equal(mac_table_lookup(table, 0x021122334455, AGEING - 9), MAC_TABLE_UNKNOWN);
+	table_destroy(table);
+}
+
 static void an_address_moves_and_moves_back(void **state)
 {
 	struct mac_table *table = table_create(AGEING, LIMIT);
@@ -437,6 +449,7 @@ int main(void)
 		cmocka_unit_test(learnt_addresses_are_found),
 		cmocka_unit_test(entries_age_unless_refreshed),
 		cmocka_unit_test(a_clock_that_is_behind_ages_nothing),
+		cmocka_unit_test(the_clock_may_begin_anew),
 		cmocka_unit_test(an_address_moves_and_moves_back),
 		cmocka_unit_test(a_full_bucket_keeps_what_others_have),
 		cmocka_unit_test(a_port_holds_no_more_than_its_limit),

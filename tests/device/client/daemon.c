@@ -547,17 +547,42 @@ static uint64_t read_field(const char *path, const char *field)
 	return value;
 }
 
-uint64_t daemon_memory_kb(const struct daemon *daemon, const char *field)
+/* The sums in status are put together from per-CPU parts and lag behind; these are counted now. */
+uint64_t daemon_own_memory_kb(const struct daemon *daemon)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", daemon->pid);
-	return read_field(path, field);
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", daemon->pid);
+	return read_field(path, "Anonymous");
+}
+
+uint64_t daemon_shared_memory_kb(const struct daemon *daemon)
+{
+	bool is_memfd = false;
+	uint64_t sum = 0;
+	char path[64], line[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", daemon->pid);
+	file = fopen(path, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		/* A mapping begins with its addresses; its fields have names in capitals. */
+		if (strchr("0123456789abcdef", line[0]) != NULL)
+			is_memfd = strstr(line, "/memfd:") != NULL;
+		else if (is_memfd && strncmp(line, "Rss:", 4) == 0)
+			sum += strtoull(line + 4, NULL, 10);
+	}
+	if (file != NULL)
+		fclose(file);
+	return sum;
 }
 
 bool daemon_is_sanitized(const struct daemon *daemon)
 {
-	return daemon_memory_kb(daemon, "VmSize") > TEBIBYTE_KB;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", daemon->pid);
+	return read_field(path, "VmSize") > TEBIBYTE_KB;
 }
 
 uint64_t daemon_cpu_ns(const struct daemon *daemon)
@@ -570,22 +595,32 @@ uint64_t daemon_cpu_ns(const struct daemon *daemon)
 	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-static void read_thread(const struct daemon *daemon, const char *tid, struct daemon_thread *thread)
+/* All of it at one moment. False: the thread is gone. */
+static bool read_thread(const struct daemon *daemon, const char *tid, struct daemon_thread *thread)
 {
-	char path[320];
+	char path[320], line[256];
 	FILE *file;
 
 	memset(thread, 0, sizeof(*thread));
 	thread->tid = (pid_t)strtol(tid, NULL, 10);
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", daemon->pid, tid);
-	thread->voluntary = read_field(path, "voluntary_ctxt_switches");
-	thread->involuntary = read_field(path, "nonvoluntary_ctxt_switches");
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", daemon->pid, tid);
 	file = fopen(path, "re");
-	if (file != NULL && fgets(thread->name, sizeof(thread->name), file) != NULL)
-		thread->name[strcspn(thread->name, "\n")] = '\0';
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		char state;
+		unsigned long long count;
+
+		if (sscanf(line, "Name:\t%15s", thread->name) == 1)
+			continue;
+		if (sscanf(line, "State:\t%c", &state) == 1)
+			thread->asleep = state == 'S';
+		else if (sscanf(line, "voluntary_ctxt_switches:\t%llu", &count) == 1)
+			thread->voluntary = count;
+		else if (sscanf(line, "nonvoluntary_ctxt_switches:\t%llu", &count) == 1)
+			thread->involuntary = count;
+	}
 	if (file != NULL)
 		fclose(file);
+	return thread->name[0] != '\0';
 }
 
 unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threads,
@@ -604,9 +639,9 @@ unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threa
 
 		if (entry->d_name[0] == '.')
 			continue;
-		read_thread(daemon, entry->d_name, thread);
-		if (!sanitized || thread->tid == daemon->pid ||
-		    strncmp(thread->name, "worker", 6) == 0)
+		if (read_thread(daemon, entry->d_name, thread) &&
+		    (!sanitized || thread->tid == daemon->pid ||
+		     strncmp(thread->name, "worker", 6) == 0))
 			count++;
 	}
 	if (directory != NULL)
@@ -614,14 +649,18 @@ unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threa
 	return count;
 }
 
+/* 0: some thread has something to do, or waits for a CPU to do it. */
 static uint64_t all_switches(const struct daemon *daemon)
 {
 	struct daemon_thread threads[MAX_THREADS];
 	unsigned count = daemon_threads(daemon, threads, MAX_THREADS);
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		sum += threads[i].voluntary;
+	for (unsigned i = 0; i < count; i++) {
+		if (!threads[i].asleep)
+			return 0;
+		sum += threads[i].voluntary + threads[i].involuntary;
+	}
 	return sum;
 }
 
@@ -634,7 +673,7 @@ int daemon_wait_quiet(const struct daemon *daemon)
 
 		sleep_ms(QUIET_MS);
 		now = all_switches(daemon);
-		if (now == before)
+		if (now != 0 && now == before)
 			return 0;
 		before = now;
 	}

@@ -68,7 +68,9 @@ int64_t daemon_memory_counter(struct daemon *daemon, const char *port, const cha
 
 /* From /proc. Descriptors: without pipes if it was built with a sanitizer, which may open some. */
 unsigned daemon_num_fds(const struct daemon *daemon);
-uint64_t daemon_memory_kb(const struct daemon *daemon, const char *field); /* "VmRSS", "RssAnon" */
+/* Pages that it has for itself, and those of regions and guests' RAM that it has touched. */
+uint64_t daemon_own_memory_kb(const struct daemon *daemon);
+uint64_t daemon_shared_memory_kb(const struct daemon *daemon);
 /* Built with a sanitizer: memory grows by its rules, and it may have a thread of its own. */
 bool daemon_is_sanitized(const struct daemon *daemon);
 /* CPU time of all its threads so far. */
@@ -77,12 +79,16 @@ uint64_t daemon_cpu_ns(const struct daemon *daemon);
 struct daemon_thread {
 	pid_t tid;
 	char name[16];
+	bool asleep; /* until something wakes it: neither running nor waiting for a CPU */
 	uint64_t voluntary, involuntary; /* context switches */
 };
 /* Fills at most @capacity, returns how many there are; a sanitizer's own is left out. */
 unsigned daemon_threads(const struct daemon *daemon, struct daemon_thread *threads,
 			unsigned capacity);
-/* Waits until no thread of the daemon has been woken for 200 ms. 0, or -1 after 20 s. */
+/*
+ * Waits until all threads of the daemon are asleep and none has been woken for 200 ms. 0, or -1
+ * after 20 s.
+ */
 int daemon_wait_quiet(const struct daemon *daemon);
 /*
  * Waits until every ring that had been kicked has had a turn, however busy the workers are with
