@@ -26,6 +26,8 @@ int inventory_made_region(struct inventory_region **region, struct inventory *in
 	/* No region that people name has a colon. */
 	snprintf(full, sizeof(full), "netmap:%.*s", REGION_NAME_SIZE - 8, name);
 	rc = inventory_region_make(region, inventory, full, config, true, NULL, error);
+	if (rc == -ENOSPC) /* no memory id, or no mapping, is left */
+		rc = -(error->code = ENOMEM);
 	if (rc < 0)
 		error_prefix(error, "its memory region");
 	return rc;

@@ -22,7 +22,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define GUARD_MAX 16384 /* mappings in the process: two per VM, one per region, one per port that programs have */
+/* mappings in the process: two per VM, one per region, one per port that programs have */
+#define GUARD_MAX 16384
 
 /*
  * Guards @length bytes at @pages; of lost ones @granule bytes (a multiple of the mapping's
