@@ -497,37 +497,55 @@ static bool set_has_ready(struct epoll_set *set, bool *busy, unsigned depth)
 	return ready;
 }
 
-static int collect_between(struct epoll_set *set, uint64_t after, uint64_t last,
-			   struct epoll_event *events, int room, bool *busy)
+/* The events of one epoll_wait(): the kernel's and ours. */
+struct report {
+	struct epoll_event *events;
+	int room, count;
+};
+
+static bool is_reported(const struct report *report, epoll_data_t data)
+{
+	int i;
+
+	for (i = 0; i < report->count; i++)
+		if (report->events[i].data.u64 == data.u64)
+			return true;
+	return false;
+}
+
+static void collect_between(struct epoll_set *set, uint64_t after, uint64_t last,
+			    struct report *report, bool *busy)
 {
 	struct look look;
-	int count = 0;
 
-	while (count < room && next_look(set, after, false, &look)) {
+	while (report->count < report->room && next_look(set, after, false, &look)) {
 		uint32_t ready = look.serial <= last ? look_at(&look, busy, 0) : 0;
 
 		after = look.serial;
+		/* The kernel knows epolls in the epoll as well. */
+		if (ready != 0 && look.child != NULL && is_reported(report, look.data))
+			ready = 0;
 		if (ready != 0 && is_news(set, &look, true)) {
-			events[count].events = ready;
-			events[count++].data = look.data;
+			report->events[report->count].events = ready;
+			report->events[report->count++].data = look.data;
 			set->resume = look.serial;
 		}
 		look_done(&look);
 		if (after >= last)
 			break;
 	}
-	return count;
 }
 
-/* Fills @events with what is ready of ours, beginning after the one that was last. */
-static int collect(struct epoll_set *set, struct epoll_event *events, int room, bool *busy)
+/* Adds what is ready of ours, beginning after the one that was last. Returns how many. */
+static int collect(struct epoll_set *set, struct report *report, bool *busy)
 {
 	uint64_t start = set->resume;
-	int count = collect_between(set, start, UINT64_MAX, events, room, busy);
+	int before = report->count;
 
-	if (count < room && start != 0)
-		count += collect_between(set, 0, start, events + count, room - count, busy);
-	return count;
+	collect_between(set, start, UINT64_MAX, report, busy);
+	if (start != 0)
+		collect_between(set, 0, start, report, busy);
+	return report->count - before;
 }
 
 /* ---- waking ---- */
@@ -856,34 +874,40 @@ SHIM_EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *
 
 /* ---- epoll_wait ---- */
 
-/*
- * Takes out of what the kernel reported what is only our own wake-up. @count events, of which those
- * that remain are moved to the front.
- */
-static int filter(struct epoll_set *set, struct epoll_event *events, int count, bool *busy)
+/* Is what the kernel reported more than our own wake-up? */
+static bool is_genuine(struct epoll_set *set, const struct report *report,
+		       const struct epoll_event *event, bool *busy)
 {
 	struct look look;
-	int i, kept = 0;
-	uint64_t after;
+	uint64_t after = 0;
+	bool genuine = true;
+
+	if (event->data.u64 == set->cookie) {
+		set_drain(set, 0);
+		return false;
+	}
+	while (genuine && next_look(set, after, true, &look)) {
+		after = look.serial;
+		if (look.child != NULL && look.data.u64 == event->data.u64)
+			genuine = !is_reported(report, look.data) &&
+				  epoll_set_ready(look.child, look.fd, busy);
+		look_done(&look);
+	}
+	return genuine;
+}
+
+/* The kernel has written @count events behind those in the report: keeps what is genuine. */
+static void filter(struct epoll_set *set, struct report *report, int count, bool *busy)
+{
+	const struct epoll_event *event = &report->events[report->count];
+	int i;
 
 	for (i = 0; i < count; i++) {
-		bool keep = true;
+		struct epoll_event copy = event[i];
 
-		if (events[i].data.u64 == set->cookie) {
-			set_drain(set, 0);
-			continue;
-		}
-		after = 0;
-		while (keep && next_look(set, after, true, &look)) {
-			after = look.serial;
-			if (look.child != NULL && look.data.u64 == events[i].data.u64)
-				keep = epoll_set_ready(look.child, look.fd, busy);
-			look_done(&look);
-		}
-		if (keep)
-			events[kept++] = events[i];
+		if (is_genuine(set, report, &copy, busy))
+			report->events[report->count++] = copy;
 	}
-	return kept;
 }
 
 struct epoll_sleep {
@@ -910,34 +934,35 @@ static void put_set(void *set)
 }
 
 /* Level-triggered events are everybody's: the next who waits shall see them as well. */
-static int reported(struct epoll_set *set, int ours, int count)
+static int reported(struct epoll_set *set, int ours, const struct report *report)
 {
 	if (ours > 0)
 		nudge(set);
-	return count;
+	return report->count;
 }
 
 /* Both kinds, without waiting. In turn one of them comes first. */
-static int both(struct epoll_set *set, int epoll, struct epoll_event *events, int room, bool *busy)
+static int both(struct epoll_set *set, int epoll, struct report *report, bool *busy)
 {
 	bool ours_first = (__atomic_fetch_add(&set->turn, 1, __ATOMIC_RELAXED) & 1) == 0;
 	int ours = 0, others;
 
 	if (ours_first)
-		ours = collect(set, events, room, busy);
-	if (ours == room)
-		return reported(set, ours, ours);
-	others = real.epoll_wait(epoll, events + ours, room - ours, 0);
+		ours = collect(set, report, busy);
+	if (report->count == report->room)
+		return reported(set, ours, report);
+	others = real.epoll_wait(epoll, report->events + report->count,
+				 report->room - report->count, 0);
 	if (others < 0)
-		return ours > 0 ? reported(set, ours, ours) : -1;
-	others = filter(set, events + ours, others, busy);
+		return ours > 0 ? reported(set, ours, report) : -1;
+	filter(set, report, others, busy);
 	if (!ours_first)
-		ours = collect(set, events + others, room - others, busy);
-	return reported(set, ours, ours + others);
+		ours = collect(set, report, busy);
+	return reported(set, ours, report);
 }
 
-/* Sleeps once; what the kernel reported, without our own wake-ups; -1 and errno. */
-static int sleep_once(struct epoll_set *set, int epoll, struct epoll_event *events, int room,
+/* Sleeps once; the report has what the kernel reported, without our own wake-ups. -1 and errno. */
+static int sleep_once(struct epoll_set *set, int epoll, struct report *report,
 		      const struct deadline *deadline, const sigset_t *mask)
 {
 	struct epoll_sleep s = {.set = set};
@@ -957,21 +982,25 @@ static int sleep_once(struct epoll_set *set, int epoll, struct epoll_event *even
 			left = (struct timespec){0, MOMENT};
 			limited = true;
 		}
-		count = real.epoll_pwait2(epoll, events, room, limited ? &left : NULL, mask);
+		count = real.epoll_pwait2(epoll, report->events, report->room,
+					  limited ? &left : NULL, mask);
 		if (count < 0 && errno == ENOSYS)
-			count = real.epoll_pwait(epoll, events, room,
+			count = real.epoll_pwait(epoll, report->events, report->room,
 						 limited ? timespec_ms(&left) : -1, mask);
 	}
 	pthread_cleanup_pop(1);
-	return count < 0 ? -1 : filter(set, events, count, &busy);
+	if (count < 0)
+		return -1;
+	filter(set, report, count, &busy);
+	return 0;
 }
 
-static int wait_loop(struct epoll_set *set, int epoll, struct epoll_event *events, int room,
+static int wait_loop(struct epoll_set *set, int epoll, struct report *report,
 		     const struct timespec *timeout, const sigset_t *mask)
 {
 	struct deadline deadline;
 	bool busy = false;
-	int count = both(set, epoll, events, room, &busy), ours;
+	int count = both(set, epoll, report, &busy), ours;
 
 	if (count != 0 || (timeout != NULL && timespec_zero(timeout)))
 		return count;
@@ -979,13 +1008,12 @@ static int wait_loop(struct epoll_set *set, int epoll, struct epoll_event *event
 	for (;;) {
 		bool over;
 
-		count = sleep_once(set, epoll, events, room, &deadline, mask);
-		if (count < 0)
+		if (sleep_once(set, epoll, report, &deadline, mask) < 0)
 			return -1;
 		over = !deadline.never && deadline_over(&deadline);
-		ours = collect(set, events + count, room - count, &busy);
-		if (count + ours > 0 || over)
-			return reported(set, ours, count + ours);
+		ours = collect(set, report, &busy);
+		if (report->count > 0 || over)
+			return reported(set, ours, report);
 	}
 }
 
@@ -993,10 +1021,11 @@ static int wait_loop(struct epoll_set *set, int epoll, struct epoll_event *event
 static int wait_for(struct epoll_set *set, int epoll, struct epoll_event *events, int room,
 		    const struct timespec *timeout, const sigset_t *mask)
 {
+	struct report report = {.events = events, .room = room};
 	int count;
 
 	pthread_cleanup_push(put_set, set);
-	count = wait_loop(set, epoll, events, room, timeout, mask);
+	count = wait_loop(set, epoll, &report, timeout, mask);
 	pthread_cleanup_pop(1);
 	return count;
 }

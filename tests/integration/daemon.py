@@ -91,6 +91,7 @@ class Daemon:
         # Called by conftest.py when a test's log has been shown, else when Python ends.
         self.remove_files = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.control = self.directory / "control"
+        self.netmap = self.directory / "netmap.sock"
         config = self.directory / "config.json"
         config.write_text(json.dumps(self.config, indent=2))
         self.lines = []
@@ -157,6 +158,20 @@ class Daemon:
             said = f"ptnetctl {shlex.join(map(str, words))}: status {done.returncode}: {done.stderr}"
             raise ControlError(f"{said}\n{self._log_tail()}", done.returncode, done.stderr)
         return done.stdout
+
+    def under_shim(self, *words):
+        """The words of a command as words of one that runs it on this daemon's ports."""
+        return [str(built("ptnet-run")), "--socket", str(self.netmap), *map(str, words)]
+
+    def run(self, *words, timeout=TIMEOUT, **options):
+        """Run a host program on this daemon's ports, to its end; return what subprocess.run() does."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        return subprocess.run(self.under_shim(*words), timeout=timeout, text=True, check=False, **options)
+
+    def spawn(self, *words, **options):
+        """Start a host program on this daemon's ports; it dies with us."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        return subprocess.Popen(self.under_shim(*words), text=True, preexec_fn=die_with_parent, **options)
 
     def qemu_args(self, port):
         """What ptnetctl says to add to a QEMU command line, as words for Guest(qemu_args=...)."""

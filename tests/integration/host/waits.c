@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* poll() and select() with a port among other descriptors. */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* ---- somebody who does something as soon as the main thread sleeps ---- */
+
+struct later {
+	pthread_t thread;
+	int sleeper;
+	void (*action)(void *argument);
+	void *argument;
+};
+
+static void *wait_and_act(void *argument)
+{
+	struct later *later = argument;
+
+	await_sleep(later->sleeper);
+	later->action(later->argument);
+	return NULL;
+}
+
+static void when_asleep(struct later *later, void (*action)(void *), void *argument)
+{
+	*later = (struct later){
+		.sleeper = (int)syscall(SYS_gettid), .action = action, .argument = argument};
+	need(pthread_create(&later->thread, NULL, wait_and_act, later) == 0);
+}
+
+static void finish(struct later *later)
+{
+	need(pthread_join(later->thread, NULL) == 0);
+}
+
+static void send_seven(void *port)
+{
+	send_one(port, 7);
+}
+
+static void write_byte(void *fd)
+{
+	need(write(*(int *)fd, "x", 1) == 1);
+}
+
+/* ---- poll ---- */
+
+static void poll_sleeps_until_a_packet_comes(void)
+{
+	struct later later;
+	struct port a, b;
+	int pipe_fds[2];
+
+	switch_open(&a, &b);
+	need(pipe(pipe_fds) == 0);
+	struct pollfd fds[] = {{pipe_fds[0], POLLIN, 0}, {b.fd, POLLIN, 0}, {-1, POLLIN, 99}};
+
+	when_asleep(&later, send_seven, &a);
+	need(poll(fds, 3, -1) == 1);
+	finish(&later);
+	need(fds[0].revents == 0 && fds[1].revents == POLLIN && fds[2].revents == 0);
+	receive(&b, 7);
+}
+
+static void poll_sleeps_until_another_descriptor_is_ready(void)
+{
+	struct later later;
+	struct port a, b;
+	int pipe_fds[2];
+
+	switch_open(&a, &b);
+	need(pipe(pipe_fds) == 0);
+	struct pollfd fds[] = {{pipe_fds[0], POLLIN, 0}, {b.fd, POLLIN, 0}};
+
+	when_asleep(&later, write_byte, &pipe_fds[1]);
+	need(poll(fds, 2, -1) == 1);
+	finish(&later);
+	need(fds[0].revents == POLLIN && fds[1].revents == 0);
+	/* Both at once. */
+	send_one(&a, 8);
+	need(poll(fds, 2, -1) == 2);
+	need(fds[0].revents == POLLIN && fds[1].revents == POLLIN);
+	/* One that is not open doesn't hide the others. */
+	close(pipe_fds[0]);
+	need(poll(fds, 2, 0) == 2);
+	need(fds[0].revents == POLLNVAL && fds[1].revents == POLLIN);
+}
+
+static void poll_many(void)
+{
+	struct pollfd fds[300];
+	struct later later;
+	struct port a, b;
+	int pipe_fds[2], i;
+
+	switch_open(&a, &b);
+	need(pipe(pipe_fds) == 0);
+	for (i = 0; i < 300; i++)
+		fds[i] = (struct pollfd){i % 2 == 0 ? pipe_fds[0] : b.fd, POLLIN, 0};
+	when_asleep(&later, send_seven, &a);
+	need(poll(fds, 300, -1) > 0);
+	finish(&later);
+	need(poll(fds, 300, 0) == 150);
+	for (i = 0; i < 300; i++)
+		need(fds[i].revents == (i % 2 == 0 ? 0 : POLLIN));
+}
+
+static void poll_for_no_longer_than_said(void)
+{
+	struct timespec start, end, wait = {0, 20000500};
+	struct port a, b;
+
+	switch_open(&a, &b);
+	struct pollfd fd = {b.fd, POLLIN, 0};
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	need(ppoll(&fd, 1, &wait, NULL) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	need((end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec - start.tv_nsec >= 20000500);
+	need(poll(&fd, 1, 0) == 0);
+	wait.tv_nsec = 1000000000;
+	need_errno(EINVAL, ppoll(&fd, 1, &wait, NULL));
+}
+
+/* Room comes back when the receiver has released slots: the sender sleeps until then. */
+static void take_all(void *argument)
+{
+	struct port *b = argument;
+	uint32_t number;
+
+	need(ioctl(b->fd, NIOCRXSYNC, NULL) == 0);
+	while (take(b, &number))
+		;
+	need(ioctl(b->fd, NIOCRXSYNC, NULL) == 0);
+}
+
+static void poll_for_room(void)
+{
+	struct later later;
+	struct port a, b;
+	uint32_t number = 0;
+
+	pipe_open(&a, &b);
+	struct pollfd fd = {a.fd, POLLOUT, 0};
+
+	while (a.tx->head != a.tx->tail)
+		put(&a, number++);
+	need(number == a.tx->num_slots - 1);
+	need(poll(&fd, 1, 0) == 0);
+	when_asleep(&later, take_all, &b);
+	need(poll(&fd, 1, -1) == 1 && fd.revents == POLLOUT);
+	finish(&later);
+	need(a.tx->head != a.tx->tail);
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+static void kill_self(void *thread)
+{
+	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+}
+
+static void poll_is_interrupted(void)
+{
+	struct sigaction action = {.sa_handler = nothing};
+	pthread_t self = pthread_self();
+	struct later later;
+	struct port a, b;
+	sigset_t mask, none;
+	int epoll = epoll_create1(0);
+	struct epoll_event event = {.events = EPOLLIN};
+
+	need(sigaction(SIGUSR1, &action, NULL) == 0);
+	switch_open(&a, &b);
+	struct pollfd fd = {b.fd, POLLIN, 0};
+
+	when_asleep(&later, kill_self, &self);
+	need_errno(EINTR, poll(&fd, 1, -1));
+	finish(&later);
+	/* The mask and the sleep are one: the signal is there already, but blocked outside. */
+	sigemptyset(&none);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	need(pthread_sigmask(SIG_BLOCK, &mask, NULL) == 0);
+	need(pthread_kill(self, SIGUSR1) == 0);
+	need_errno(EINTR, ppoll(&fd, 1, NULL, &none));
+	need(pthread_kill(self, SIGUSR1) == 0);
+	fd_set in;
+	FD_ZERO(&in);
+	FD_SET(b.fd, &in);
+	need_errno(EINTR, pselect(b.fd + 1, &in, NULL, NULL, NULL, &none));
+	need(epoll_ctl(epoll, EPOLL_CTL_ADD, b.fd, &event) == 0);
+	need(pthread_kill(self, SIGUSR1) == 0);
+	need_errno(EINTR, epoll_pwait(epoll, &event, 1, -1, &none));
+	/* It goes on working. */
+	check_traffic(&a, &b, 1);
+}
+
+/* A handler that polls while it interrupts a poll(). */
+static struct port *polled_by_handler;
+static int handler_result;
+
+static void poll_in_handler(int signal)
+{
+	struct pollfd fd = {polled_by_handler->fd, POLLIN, 0};
+
+	(void)signal;
+	handler_result = poll(&fd, 1, 1);
+}
+
+static void poll_in_a_signal_handler(void)
+{
+	struct sigaction action = {.sa_handler = poll_in_handler};
+	pthread_t self = pthread_self();
+	struct later later;
+	struct port a, b;
+	int i;
+
+	switch_open(&a, &b);
+	polled_by_handler = &b;
+	need(sigaction(SIGUSR1, &action, NULL) == 0);
+	struct pollfd fd = {b.fd, POLLIN, 0};
+
+	for (i = 0; i < 20; i++) {
+		handler_result = -1;
+		when_asleep(&later, kill_self, &self);
+		need_errno(EINTR, poll(&fd, 1, -1));
+		finish(&later);
+		need(handler_result == 0);
+	}
+	check_traffic(&a, &b, 1);
+}
+
+/* ---- select ---- */
+
+static void select_like_poll(void)
+{
+	struct timeval timeout = {5, 0};
+	struct later later;
+	struct port a, b;
+	int pipe_fds[2], last;
+	fd_set in, out, except;
+
+	switch_open(&a, &b);
+	need(pipe(pipe_fds) == 0);
+	last = pipe_fds[1] > b.fd ? pipe_fds[1] : b.fd;
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_ZERO(&except);
+	FD_SET(b.fd, &in);
+	FD_SET(pipe_fds[0], &in);
+	FD_SET(b.fd, &except);
+	when_asleep(&later, send_seven, &a);
+	need(select(last + 1, &in, &out, &except, NULL) == 1);
+	finish(&later);
+	need(FD_ISSET(b.fd, &in) && !FD_ISSET(pipe_fds[0], &in) && !FD_ISSET(b.fd, &except));
+
+	FD_SET(pipe_fds[0], &in);
+	FD_SET(pipe_fds[1], &out);
+	FD_SET(a.fd, &out);
+	need(select(last + 1, &in, &out, NULL, &timeout) == 3);
+	need(FD_ISSET(b.fd, &in) && FD_ISSET(a.fd, &out) && FD_ISSET(pipe_fds[1], &out));
+	need(timeout.tv_sec < 5 || timeout.tv_usec == 0);
+	receive(&b, 7);
+
+	FD_ZERO(&in);
+	FD_SET(b.fd, &in);
+	timeout = (struct timeval){0, 1000};
+	need(select(last + 1, &in, NULL, NULL, &timeout) == 0);
+	need(!FD_ISSET(b.fd, &in) && timeout.tv_sec == 0 && timeout.tv_usec == 0);
+	FD_SET(b.fd, &in);
+	FD_SET(pipe_fds[0], &in);
+	close(pipe_fds[0]);
+	need_errno(EBADF, select(last + 1, &in, NULL, NULL, NULL));
+	timeout.tv_usec = -1;
+	need_errno(EINVAL, select(last + 1, &in, NULL, NULL, &timeout));
+}
+
+/* ---- threads ---- */
+
+#define ROUNDS 5000
+
+static void *answer(void *port)
+{
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		receive(port, i);
+		send_one(port, i);
+	}
+	return NULL;
+}
+
+static void ping_pong(void)
+{
+	struct port a, b;
+	pthread_t thread;
+	uint32_t i;
+
+	pipe_open(&a, &b);
+	need(pthread_create(&thread, NULL, answer, &b) == 0);
+	for (i = 0; i < ROUNDS; i++) {
+		/* poll(POLLIN) sends, too. */
+		put(&a, i);
+		receive(&a, i);
+	}
+	need(pthread_join(thread, NULL) == 0);
+}
+
+/* Two threads that only poll beside the one that works: nobody's wake-up gets lost. */
+static volatile bool stop_polling;
+
+static void *only_poll(void *port)
+{
+	struct pollfd fd = {((struct port *)port)->fd, POLLIN | POLLOUT, 0};
+
+	while (!stop_polling)
+		need(poll(&fd, 1, 1) >= 0 && (fd.revents & POLLERR) == 0);
+	return NULL;
+}
+
+static void threads_share_a_descriptor(void)
+{
+	pthread_t thread, pollers[2];
+	struct port a, b;
+	uint32_t i;
+
+	pipe_open(&a, &b);
+	need(pthread_create(&pollers[0], NULL, only_poll, &a) == 0);
+	need(pthread_create(&pollers[1], NULL, only_poll, &b) == 0);
+	need(pthread_create(&thread, NULL, answer, &b) == 0);
+	for (i = 0; i < ROUNDS; i++) {
+		send_one(&a, i);
+		receive(&a, i);
+	}
+	need(pthread_join(thread, NULL) == 0);
+	stop_polling = true;
+	need(pthread_join(pollers[0], NULL) == 0 && pthread_join(pollers[1], NULL) == 0);
+}
+
+static void *poll_for_ever(void *port)
+{
+	struct pollfd fd = {((struct port *)port)->fd, POLLIN, 0};
+
+	poll(&fd, 1, -1);
+	return (void *)1;
+}
+
+static void cancelled_threads_leave_no_trace(void)
+{
+	struct port a, b;
+	pthread_t thread;
+	void *result;
+	int i;
+
+	switch_open(&a, &b);
+	for (i = 0; i < 200; i++) {
+		need(pthread_create(&thread, NULL, poll_for_ever, &b) == 0);
+		if (i % 2 == 0)
+			sched_yield();
+		need(pthread_cancel(thread) == 0);
+		need(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+	}
+	check_traffic(&a, &b, 1);
+	/* Descriptors of theirs would stay open. */
+	need(dup(0) < 20);
+}
+
+static void close_it(void *port)
+{
+	need(close(((struct port *)port)->fd) == 0);
+}
+
+/* What happens then is nobody's to rely on, but it must end. */
+static void closed_under_a_sleeper(void)
+{
+	struct later later;
+	struct port a, b;
+
+	switch_open(&a, &b);
+	struct pollfd fd = {b.fd, POLLIN, 0};
+
+	when_asleep(&later, close_it, &b);
+	poll(&fd, 1, -1);
+	finish(&later);
+}
+
+const struct test wait_tests[] = {
+	{"poll-sleeps-until-a-packet-comes", poll_sleeps_until_a_packet_comes},
+	{"poll-sleeps-until-another-is-ready", poll_sleeps_until_another_descriptor_is_ready},
+	{"poll-many", poll_many},
+	{"poll-for-no-longer-than-said", poll_for_no_longer_than_said},
+	{"poll-for-room", poll_for_room},
+	{"poll-is-interrupted", poll_is_interrupted},
+	{"poll-in-a-signal-handler", poll_in_a_signal_handler},
+	{"select-like-poll", select_like_poll},
+	{"ping-pong", ping_pong},
+	{"threads-share-a-descriptor", threads_share_a_descriptor},
+	{"cancelled-threads", cancelled_threads_leave_no_trace},
+	{"closed-under-a-sleeper", closed_under_a_sleeper},
+	{NULL, NULL},
+};

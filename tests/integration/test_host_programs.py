@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs on the host under ptnet-run: netmap's, and such as never heard of it."""
+
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from daemon import TIMEOUT, Daemon, built
+
+HERE = pathlib.Path(__file__).parent / "host"
+
+
+def host_tests():
+    """The names of the tests in the C program; none if it hasn't been built."""
+    try:
+        listing = subprocess.run([built("host-programs"), "--list"], stdout=subprocess.PIPE, check=True, text=True)
+    except FileNotFoundError:
+        return ["host-programs-not-built"]
+    return listing.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    with Daemon() as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", host_tests())
+def test_descriptor(daemon, name):
+    """What programs do with descriptors: tests/integration/host."""
+    done = daemon.run(built("host-programs"), name, f"h{host_tests().index(name)}")
+    assert done.returncode == 0, done.stdout
+
+
+# ---- ptnet-gen ----
+
+
+def gen(daemon, *words, **options):
+    return daemon.spawn(built("ptnet-gen"), *words, "--json", **options)
+
+
+def report(process, statuses=(0,)):
+    """What a ptnet-gen printed at its end; status 3 says that packets were lost."""
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode in statuses, output
+    return json.loads(output[output.index("{") :])
+
+
+@pytest.mark.parametrize("sender, receiver", [("netmap:gen{1", "netmap:gen}1"), ("netmap:gen}2", "netmap:gen{2")])
+def test_gen_through_a_pipe(daemon, sender, receiver):
+    """A pipe loses nothing, whoever is slower, and whichever end is opened first."""
+    rx = gen(daemon, "rx", receiver, "-n", "1000000", "--check", "--wait-first", str(TIMEOUT))
+    tx = gen(daemon, "tx", sender, "-n", "1000000", "--timeout", str(TIMEOUT))
+    assert report(tx)["packets"] == 1000000
+    received = report(rx)
+    assert received["packets"] == 1000000
+    assert received["sequence"]["lost"] == 0
+
+
+def test_gen_through_a_switch(daemon):
+    """A switch loses what the receiver has no room for; what comes is in order and whole."""
+    rx = gen(daemon, "rx", "valegen:b", "--check", "--wait-first", str(TIMEOUT), "--idle-timeout", "2")
+    daemon_has_port(daemon, "valegen:b")
+    tx = gen(daemon, "tx", "valegen:a", "-n", "1000000")
+    assert report(tx)["packets"] == 1000000
+    received = report(rx, statuses=(0, 3))
+    assert 0 < received["packets"] <= 1000000
+    assert received["sequence"]["reordered"] == 0
+
+
+def test_gen_ping_and_pong(daemon):
+    pong = gen(daemon, "pong", "valeping:b", "-n", "1000", "--wait-first", str(TIMEOUT))
+    daemon_has_port(daemon, "valeping:b")
+    ping = gen(daemon, "ping", "valeping:a", "-n", "1000", "--timeout", str(TIMEOUT))
+    assert report(ping)["packets"] == 1000
+    report(pong)
+
+
+def daemon_has_port(daemon, name):
+    """Wait until a program has opened the port: a switch would lose what is sent before."""
+    for _ in range(100000):
+        if name in daemon.ctl_text("--json", "show"):
+            return
+    raise daemon.error(f"nobody opened {name}")
+
+
+# ---- Python ----
+
+
+@pytest.mark.parametrize("method", ["select", "poll", "epoll", "asyncio"])
+def test_python(daemon, method):
+    port = f"valepy:{method}"
+    # Its standard input is a pipe that never becomes readable.
+    receiver = daemon.spawn(sys.executable, HERE / "receiver.py", method, port, "3", stdin=subprocess.PIPE)
+    assert receiver.stdout.readline() == "open\n"
+    report(gen(daemon, "tx", "valepy:sender", "-n", "3", "--dst-mac", "02:00:00:00:00:99"))
+    lines = [receiver.stdout.readline() for _ in range(3)]
+    assert receiver.wait(TIMEOUT) == 0
+    assert all(line.startswith("020000000099") for line in lines)
+
+
+# ---- programs that have nothing to do with netmap ----
+
+
+def test_bash(daemon):
+    """Redirections choose numbers of their own; a subshell has what its parent has."""
+    script = """
+        exec 5<>/dev/netmap 200>&1
+        exec {copy}>&5
+        (exec 5>&-; echo inner >&200) | cat
+        exec 5>&- {copy}>&-
+        for ((i = 0; i < 50; i++)); do x=$(echo $i | sed s/^/n/); done
+        echo "$x" >&200
+    """
+    done = daemon.run("bash", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "inner\nn49\n")
+
+
+def test_python_without_netmap(daemon):
+    """Python's own tests of what the shim stands in front of."""
+    tests = ["test_select", "test_poll", "test_epoll", "test_selectors", "test_fcntl", "test_mmap", "test_ioctl"]
+    available = subprocess.run(
+        [sys.executable, "-c", "import test.test_select"], stderr=subprocess.DEVNULL, check=False
+    )
+    if available.returncode != 0:
+        tests = None
+    code = "import subprocess, threading; print(subprocess.run(['echo', 'child'], capture_output=True).stdout)"
+    done = daemon.run(sys.executable, *(["-m", "test", *tests] if tests else ["-c", code]), timeout=5 * TIMEOUT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_other_preloaded_objects(daemon):
+    """What is preloaded already stays, an allocator for one."""
+    allocators = sorted(pathlib.Path("/usr/lib").glob("*/libjemalloc.so.2"))
+    path = str(allocators[0]) if allocators else "libm.so.6"
+    done = daemon.run(
+        built("host-programs"), "ping-pong", "jemalloc", env={**os.environ, "LD_PRELOAD": path}, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    done = daemon.run("sh", "-c", "echo $LD_PRELOAD", env={**os.environ, "LD_PRELOAD": path})
+    assert re.fullmatch(rf".*/libptnet-shim\.so:{re.escape(path)}\n", done.stdout)
+
+
+def test_address_sanitizer(daemon, tmp_path):
+    """A program with the shared runtime, which insists on being first, and one with the static one."""
+    source = tmp_path / "program.c"
+    source.write_text(
+        """
+        #include <fcntl.h>
+        #include <poll.h>
+        #include <unistd.h>
+        int main(void)
+        {
+            int fd = open("/dev/netmap", O_RDWR);
+            struct pollfd p = {fd, POLLIN, 0};
+            char byte;
+
+            if (fd < 0 || poll(&p, 1, 0) != 1 || p.revents != POLLERR || read(fd, &byte, 1) != -1)
+                return 1;
+            return close(fd);
+        }
+        """
+    )
+    for compiler in [["gcc"], ["gcc", "-static-libasan"], ["clang"]]:
+        if shutil.which(compiler[0]) is None:
+            continue
+        subprocess.run([*compiler, "-fsanitize=address", "-o", tmp_path / "program", source], check=True)
+        done = daemon.run(tmp_path / "program")
+        assert done.returncode == 0, f"{compiler}: {done.stdout}"
+
+
+# ---- ptnet-run itself ----
+
+
+def test_the_daemon_dies():
+    """Who sleeps on a port is woken with an error; so is who sends."""
+    daemon = Daemon()
+    daemon.start()
+    rx = daemon.spawn(built("ptnet-gen"), "rx", "valedie:b")
+    daemon_has_port(daemon, "valedie:b")
+    tx = daemon.spawn(built("ptnet-gen"), "tx", "valedie:a")
+    daemon_has_port(daemon, "valedie:a")
+    daemon.kill()
+    for process in (rx, tx):
+        process.communicate(timeout=TIMEOUT)
+        assert process.returncode > 0
+
+
+def test_no_daemon(tmp_path):
+    program = "import os\ntry: os.open('/dev/netmap', os.O_RDWR)\nexcept OSError as e: print(e.errno)"
+    command = [built("ptnet-run"), "--socket", tmp_path / "nobody", "--verbose", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
+    assert done.stdout == "2\n"
+    assert "does ptnetd run?" in done.stderr
+    done = subprocess.run([*command[:3], "--check"], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    assert done.returncode == 1
+    assert "cannot connect" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+def test_no_permission(daemon):
+    program = "import os\ntry: os.open('/dev/netmap', os.O_RDWR)\nexcept OSError as e: print(e.errno)"
+    nobody = pwd.getpwnam("nobody")
+    os.chmod(daemon.directory, 0o755)
+    # The build folder need not be one that others may enter.
+    shim = daemon.directory / "bin"
+    shim.mkdir()
+    for name in ("ptnet-run", "libptnet-shim.so"):
+        shutil.copy(built(name), shim)
+    command = [shim / "ptnet-run", "--socket", daemon.netmap, "--verbose", sys.executable, "-c", program]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=TIMEOUT, cwd="/", user=nobody.pw_uid, group=nobody.pw_gid
+    )
+    assert done.stdout == "13\n"
+    assert "group" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, status, message",
+    [
+        (["no-such-program-anywhere"], 127, "not found"),
+        (["/nowhere/program"], 127, "No such file"),
+        (["/etc/passwd"], 126, "not an executable"),
+        ([], 125, "which program"),
+        (["--nonsense"], 125, "unrecognized"),
+        (["--socket", "relative", "true"], 125, "absolute path"),
+    ],
+)
+def test_what_cannot_be_run(words, status, message):
+    done = subprocess.run([built("ptnet-run"), *words], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    assert done.returncode == status
+    assert message in done.stderr
+
+
+def test_static_programs_are_refused(daemon):
+    done = daemon.run(built("ptnet-gen-static"), "--help")
+    assert done.returncode == 126
+    assert "statically linked" in done.stdout
+
+
+def test_scripts_are_followed_to_their_interpreter(daemon, tmp_path):
+    interpreter = tmp_path / "interpreter"
+    shutil.copy(built("ptnet-gen-static"), interpreter)
+    script = tmp_path / "script"
+    script.write_text(f"#!{interpreter}\n")
+    script.chmod(0o755)
+    done = daemon.run(script)
+    assert done.returncode == 126
+    assert f"{interpreter} is statically linked" in done.stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes a setuid program of another user's")
+def test_setuid_programs_are_refused(daemon, tmp_path):
+    program = tmp_path / "program"
+    shutil.copy(shutil.which("true"), program)
+    os.chown(program, pwd.getpwnam("nobody").pw_uid, -1)
+    program.chmod(0o4755)
+    done = daemon.run(program)
+    assert done.returncode == 126
+    assert "setuid" in done.stdout
+
+
+def test_words_after_the_program_are_its_own(daemon):
+    assert daemon.run("echo", "--help-me", "-v", "--").stdout == "--help-me -v --\n"
+    assert daemon.run("--", "echo", "--").stdout == "--\n"
+    assert daemon.run("sh", "-c", "exit 7").returncode == 7
+
+
+def test_check(daemon):
+    done = daemon.run("--check", "sh")
+    assert done.returncode == 0, done.stdout
+    assert "ptnetd answers" in done.stdout and "can be run" in done.stdout
