@@ -30,15 +30,10 @@ const char *kring_state_name(enum kring_state state)
 	return state_names[state];
 }
 
-bool kring_pull(struct kring *kring)
+static bool pull_positions(struct kring *kring)
 {
 	uint32_t head, cur, owned;
 
-	if (kring->state != KRING_RUNNING)
-		return false;
-	/* Before head: whoever asks has published by then. */
-	if (kring->sync_request != NULL)
-		kring->sync_seen = PTNET_LOAD_ACQUIRE(kring->sync_request);
 	/* Head first: the guest stores it last, so cur is at least as new (spec 7.1). */
 	head = PTNET_LOAD_ACQUIRE(&kring->atok->head);
 	cur = PTNET_LOAD_ACQUIRE(&kring->atok->cur);
@@ -58,6 +53,24 @@ bool kring_pull(struct kring *kring)
 	}
 	kring->head = head;
 	kring->cur = cur;
+	return true;
+}
+
+bool kring_pull(struct kring *kring)
+{
+	uint32_t asked = kring->sync_seen;
+
+	if (kring->state != KRING_RUNNING)
+		return false;
+	/* Before head: whoever asks has published by then. */
+	if (kring->sync_request != NULL && kring->sync_seen == kring->sync_done)
+		asked = PTNET_LOAD_ACQUIRE(kring->sync_request);
+	if (!pull_positions(kring))
+		return false;
+	if (asked != kring->sync_seen) {
+		kring->sync_seen = asked;
+		kring->sync_head = kring->head;
+	}
 	return true;
 }
 

@@ -75,8 +75,9 @@ struct kring {
 	 */
 	const uint32_t *sync_request; /* in the CSB; NULL: nobody does */
 	uint32_t *sync_answer;
-	uint32_t sync_seen; /* the request that the last look at head answers to, */
-	uint32_t sync_done; /* and the last one answered */
+	uint32_t sync_seen; /* the last request that a look at head was taken for, */
+	uint32_t sync_head; /* what it found; it is answered when that much has been taken; */
+	uint32_t sync_done; /* the last one answered. One at a time: others may go on publishing */
 	int interrupt_fd;
 	uint64_t offset_mask; /* of slot.ptr: where a packet begins in its buffer; 0: at 0 */
 	uint64_t max_offset;  /* bytes */
@@ -150,14 +151,16 @@ void kring_push_quietly(struct kring *kring);
 /* Has a look at head been asked for that none has been taken for yet? No store. */
 static inline bool kring_sync_pending(const struct kring *kring)
 {
-	return kring->sync_request != NULL &&
+	return kring->sync_request != NULL && kring->sync_seen == kring->sync_done &&
 	       PTNET_LOAD_RELAXED(kring->sync_request) != kring->sync_seen;
 }
 
 /* Is it kring_push() alone that the owner's sync is still waiting for? */
 static inline bool kring_sync_answerable(const struct kring *kring)
 {
-	return kring->sync_seen != kring->sync_done && kring->hwcur == kring->head;
+	return kring->sync_seen != kring->sync_done &&
+	       ring_distance(kring->num_slots, kring->hwcur, kring->head) <=
+		       ring_distance(kring->num_slots, kring->sync_head, kring->head);
 }
 
 /* Tells the owner whether we want a kick. No barrier: see kring_full_barrier(). */

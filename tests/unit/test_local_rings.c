@@ -238,6 +238,8 @@ static void run(unsigned end, unsigned ring)
 	do {
 		pthread_mutex_lock(&kring->lock);
 		work = kring->port->ops->run(kring, 512);
+		if (kring->state == KRING_RUNNING && kring_sync_answerable(kring))
+			kring_push(kring);
 		pthread_mutex_unlock(&kring->lock);
 	} while (work == PORT_MORE || work == PORT_CROWDED);
 }
@@ -610,6 +612,37 @@ static void a_sync_of_a_pipe_passes_on_and_takes_back(void **state)
 	}
 }
 
+/* Whoever asks waits for what was there then, not for what others go on publishing. */
+static void a_sync_ends_although_others_go_on(void **state)
+{
+	struct kring *kring;
+	uint32_t number;
+
+	(void)state;
+	switch_create();
+	start(0, 0);
+	kring = &world.ends[0].port->rings[0];
+	for (unsigned round = 0; round < 100; round++) {
+		for (uint8_t n = 0; n < 20; n++)
+			fill(0, 0, n);
+		number = ask(0);
+		for (unsigned runs = 1; runs <= 5; runs++) {
+			pthread_mutex_lock(&kring->lock);
+			assert_int_equal(kring->port->ops->run(kring, 5), PORT_MORE);
+			pthread_mutex_unlock(&kring->lock);
+			assert_int_equal(answered(0, number), runs >= 4);
+			for (uint8_t n = 0; n < 5; n++)
+				fill(0, 0, n);
+			publish(0, 0);
+		}
+		/* One who asks meanwhile has his turn next. */
+		number = ask(0);
+		run(0, 0);
+		assert_true(answered(0, number));
+	}
+	world_destroy();
+}
+
 static void a_sync_that_cannot_end_is_told_why(void **state)
 {
 	uint32_t number;
@@ -717,6 +750,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_goes_tells_its_users),
 		cmocka_unit_test(a_sync_ends_when_the_switch_has_taken_all),
 		cmocka_unit_test(a_sync_of_a_pipe_passes_on_and_takes_back),
+		cmocka_unit_test(a_sync_ends_although_others_go_on),
 		cmocka_unit_test(a_sync_that_cannot_end_is_told_why),
 		cmocka_unit_test(a_ring_may_be_stopped_under_a_sync),
 		cmocka_unit_test(one_ring_is_mended_while_others_run),
