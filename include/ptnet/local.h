@@ -30,6 +30,8 @@
  * sync_done has reached its number. The daemon loads sync_request before it looks at head, and
  * stores that number in sync_done once it has taken everything that it then saw; it interrupts if
  * somebody sleeps.
+ *  - `ring_fault`: sleepers are woken for it. PTNET_FAULT_GONE: the port is being deleted, or the
+ *    ring's last user closed it while somebody still slept on it.
  *
  * Interrupts are eventfds, one per ring, shared by all who wait and read by nobody:
  * wait for them edge-triggered, with an epoll of one's own. Kicks likewise.
