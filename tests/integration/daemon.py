@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A ptnetd under test, with a configuration, a control socket and a log of its own."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -176,6 +177,27 @@ class Daemon:
     def qemu_args(self, port):
         """What ptnetctl says to add to a QEMU command line, as words for Guest(qemu_args=...)."""
         return shlex.split(self.ctl_text("qemu-args", port))
+
+    def resources(self):
+        """How many descriptors and threads it has, and how much memory of its own in kB.
+
+        Waits until it has nothing to close, and as many threads for that as stay when there is nothing.
+        """
+        process = pathlib.Path(f"/proc/{self.process.pid}")
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            names = []
+            for task in (process / "task").iterdir():
+                with contextlib.suppress(OSError):  # it has just ended
+                    names.append((task / "comm").read_text().strip())
+            if names.count("closer") == 2 and self.ctl("version")["closing"] == 0:
+                break
+            if time.monotonic() > deadline:
+                raise self.error(f"is still closing after {TIMEOUT} s, with threads {names}")
+            time.sleep(0.01)
+        rollup = (process / "smaps_rollup").read_text()
+        memory = int(re.search(r"^Anonymous:\s*(\d+) kB", rollup, re.MULTILINE).group(1))
+        return len(os.listdir(process / "fd")), len(names), memory
 
     def running(self):
         return self.process is not None and self.process.poll() is None

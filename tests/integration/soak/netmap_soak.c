@@ -88,10 +88,12 @@ struct flow {
 };
 
 struct shared {
+	_Atomic bool stop_dying; /* by their own hand */
 	_Atomic bool stop_sending;
 	_Atomic bool failed;
 	char complaint[512];
-	_Atomic bool open[MAX_CLIENTS]; /* the present program has its port */
+	_Atomic bool open[MAX_CLIENTS];	  /* the present program has its port */
+	_Atomic bool doomed[MAX_CLIENTS]; /* the present program will be killed by a timer */
 	struct flow flows[MAX_FLOWS];
 };
 
@@ -296,6 +298,27 @@ static const char *check_packet(const struct netmap_ring *ring, const struct net
 	return NULL;
 }
 
+/* ---- all programs ---- */
+
+/*
+ * From outside a program is seldom hit while it syncs a ring, and holds its lock. One that does
+ * nothing but sync mostly is: by a timer.
+ */
+static bool doom_yourself(const struct client *self, unsigned one_of)
+{
+	struct sigevent end = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+	struct itimerspec when = {.it_value.tv_nsec = 1 + (long)dice(5000000)};
+	timer_t timer;
+
+	if (atomic_load(&shared->stop_dying) || dice(one_of) != 0)
+		return false;
+	atomic_store(&shared->doomed[self->number], true);
+	if (timer_create(CLOCK_MONOTONIC, &end, &timer) < 0 ||
+	    timer_settime(timer, 0, &when, NULL) < 0)
+		complain("timer: %s", strerror(errno));
+	return true;
+}
+
 /* ---- senders ---- */
 
 static bool sending(void)
@@ -412,10 +435,12 @@ static void be_sender(struct client *self)
 	address(packet.destination, flow->id, RECEIVER);
 	port_open(&port, flow->tx_port, flow->ring, 0, 0);
 	atomic_store(&shared->open[self->number], true);
-	if (flow->pipe)
+	if (flow->pipe) {
 		send_to_pipe(flow, &port, packet);
-	else
+	} else {
+		doom_yourself(self, 8);
 		send_to_switch(flow, &port, packet);
+	}
 	/* It stays, for the other end to have somebody, until it is told to go. */
 	while (!told_to_end)
 		wait_for(&port, POLLIN, flow->tx_port);
@@ -639,10 +664,12 @@ static void be_receiver(struct client *self)
 	if (flow->pipe)
 		take_extra_buffers(&port);
 	atomic_store(&shared->open[self->number], true);
-	if (flow->pipe)
+	if (flow->pipe) {
 		receive_from_pipe(flow, &port);
-	else
+	} else {
+		doom_yourself(self, 8);
 		receive_from_switch(flow, &port);
+	}
 }
 
 /* ---- meddlers ---- */
@@ -651,9 +678,11 @@ static void be_meddler(struct client *self)
 {
 	const char *name = dice(2) == 0 ? self->flow->tx_port : self->flow->rx_port;
 	struct port port;
+	bool doomed;
 
 	port_open(&port, name, dice(2) == 0 ? -1 : (int)dice(2), 0, 0);
 	atomic_store(&shared->open[self->number], true);
+	doomed = doom_yourself(self, 2);
 	while (!told_to_end) {
 		switch (dice(3)) {
 		case 0:
@@ -663,9 +692,11 @@ static void be_meddler(struct client *self)
 			sync_rings(&port, NIOCRXSYNC, name);
 			break;
 		default:
-			wait_for(&port, dice(2) == 0 ? POLLIN : POLLOUT, name);
+			if (!doomed)
+				wait_for(&port, dice(2) == 0 ? POLLIN : POLLOUT, name);
 		}
-		rest_a_little();
+		if (!doomed)
+			rest_a_little();
 	}
 }
 
@@ -704,6 +735,7 @@ static void start_client(struct client *client)
 
 	dice(2);
 	atomic_store(&shared->open[client->number], false);
+	atomic_store(&shared->doomed[client->number], false);
 	client->pid = fork();
 	if (client->pid == 0)
 		be_client(client, seed | 1);
@@ -741,7 +773,7 @@ static void await_end(struct client *client)
 }
 
 static struct {
-	unsigned kills, ends, restarts_of_both;
+	unsigned kills, ends, dooms, restarts_of_both;
 } done;
 
 /* By force, or politely. It will be started again after a while. */
@@ -788,20 +820,29 @@ static void start_those_due(void)
 			start_client(&clients[i]);
 }
 
-/* Nobody ends unless told to. */
+/* Nobody ends unless told to, or doomed. */
 static void look_for_failures(void)
 {
 	siginfo_t info = {0};
 
-	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-		return;
-	for (unsigned i = 0; i < num_clients; i++)
-		if (clients[i].pid == info.si_pid)
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+		bool doomed = false;
+
+		for (unsigned i = 0; i < num_clients; i++) {
+			if (clients[i].pid != info.si_pid)
+				continue;
+			doomed = atomic_load(&shared->doomed[i]);
 			await_end(&clients[i]);
-	if (!atomic_load(&shared->failed))
-		snprintf(shared->complaint, sizeof(shared->complaint), "process %d ended by itself",
-			 (int)info.si_pid);
-	fail_with_complaint();
+			clients[i].start_at = now_ns() + dice(100) * (SECOND / 1000);
+		}
+		done.dooms += doomed;
+		if (doomed)
+			continue;
+		if (!atomic_load(&shared->failed))
+			snprintf(shared->complaint, sizeof(shared->complaint),
+				 "process %d ended by itself", (int)info.si_pid);
+		fail_with_complaint();
+	}
 }
 
 static void look_for_stuck_flows(void)
@@ -822,6 +863,24 @@ static void look_for_stuck_flows(void)
 			 shared->flows[i].tx_port, shared->flows[i].rx_port, shared->flows[i].ring,
 			 STUCK_NS / SECOND);
 		fail_with_complaint();
+	}
+}
+
+/* When nobody dies any more all flows go on, whatever the dead have left behind. */
+static void await_all_flows(void)
+{
+	static uint64_t before[MAX_FLOWS];
+
+	atomic_store(&shared->stop_dying, true);
+	for (unsigned i = 0; i < num_flows; i++)
+		before[i] = atomic_load(&shared->flows[i].received);
+	for (unsigned i = 0; i < num_flows; i++) {
+		while (atomic_load(&shared->flows[i].received) < before[i] + 2 * WINDOW) {
+			look_for_failures();
+			start_those_due();
+			look_for_stuck_flows();
+			nap_us(1000);
+		}
 	}
 }
 
@@ -896,10 +955,11 @@ static void print_results(void)
 		packets[shared->flows[i].pipe] += atomic_load(&shared->flows[i].received);
 		foreign += atomic_load(&shared->flows[i].foreign);
 	}
-	printf("{\"clients\": %u, \"kills\": %u, \"ends\": %u, \"both\": %u, "
+	printf("{\"clients\": %u, \"kills\": %u, \"ends\": %u, \"dooms\": %u, "
+	       "\"both\": %u, "
 	       "\"pipe_packets\": %llu, \"switch_packets\": %llu, \"foreign\": %llu, "
 	       "\"missing\": [",
-	       num_clients, done.kills, done.ends, done.restarts_of_both,
+	       num_clients, done.kills, done.ends, done.dooms, done.restarts_of_both,
 	       (unsigned long long)packets[true], (unsigned long long)packets[false],
 	       (unsigned long long)foreign);
 	for (unsigned i = 0; i < num_flows; i++) {
@@ -954,6 +1014,7 @@ int main(int argc, char **argv)
 		look_for_stuck_flows();
 		nap_us(dice(10000));
 	}
+	await_all_flows();
 	drain_pipes();
 	for (unsigned i = 0; i < num_clients; i++)
 		if (clients[i].pid > 0)
