@@ -81,14 +81,14 @@ class Replay:
     def receive(self, count):
         self.rx = netmap_program(
             self.receiver,
-            f"ptnet-gen rx {self.ports[1]} --count {count} --idle-timeout 30 --capture {self.file}.pcap"
+            f"ptnet-gen rx {self.ports[1]} --count {count} --idle-timeout 100 --capture {self.file}.pcap"
             f" --print-buf-idx {self.file}.idx --json={self.file}.json",
         )
 
     def send(self, frames, loops):
         self.sender.put(f"{self.file}.in", frames.file)
         self.tx = self.sender.spawn(
-            f"ptnet-gen tx {self.ports[0]} --replay {self.file}.in --loop {loops} --timeout 60"
+            f"ptnet-gen tx {self.ports[0]} --replay {self.file}.in --loop {loops} --timeout 100"
             f" --print-buf-idx {self.file}.idx --json={self.file}.json 2>&1"
         )
 
