@@ -22,7 +22,7 @@ static inline void copy_16(char *to, const char *from)
 	memcpy(to, &chunk, sizeof(chunk));
 }
 
-/* Minimum-size frames, most of all packets, go inline; the rest is memcpy's job. */
+/* Minimum-size frames, most of all packets, go inline; the rest is the library's job. */
 static inline void copy_packet(char *to, const char *from, uint32_t len)
 {
 	if (len >= 32 && len <= 64) {
@@ -33,7 +33,7 @@ static inline void copy_packet(char *to, const char *from, uint32_t len)
 		copy_16(to + len - 16, from + len - 16);
 		return;
 	}
-	memcpy(to, from, len);
+	memmove(to, from, len); /* in one region both may lie in the same buffer */
 }
 
 #endif

@@ -428,6 +428,181 @@ static void the_slot_at_tail_holds_what_was_returned(void **state)
 	ends_destroy(&ends);
 }
 
+/*
+ * What lb does: it gives all slots of the ring other contents as they come back, the one at tail
+ * too, which it does not own yet. What it wrote stays, and is what it sends when it gets there.
+ */
+static void the_slot_at_tail_may_be_written_early(void **state)
+{
+	struct netmap_slot returned[SLOTS], rewritten[SLOTS];
+	uint32_t tail = SLOTS - 1, sent = 0, number = 1;
+	struct random random;
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	random_start(&random, "tail");
+	struct guest *sender = ends.guests[0], *reader = ends.guests[1];
+	for (uint32_t i = 0; i < SLOTS; i++)
+		rewritten[i] = *tx_slot(&ends, 0, i);
+	for (unsigned round = 0; round < 2000; round++) {
+		/* It sends some of what it has, exactly as it wrote it before it had it. */
+		uint32_t room_now = ring_distance(SLOTS, sent, tail);
+		uint32_t send = random_below(&random, room_now + 1);
+		for (uint32_t n = 0; n < send; n++) {
+			assert_memory_equal(tx_slot(&ends, 0, sent), &rewritten[sent],
+					    sizeof(rewritten[0]));
+			sent = ring_next(SLOTS, sent);
+		}
+		ptnet_csb_publish(&sender->atok[0], sent, sent);
+		run(&ends, 0);
+		/* The reader gives back some, with contents of its own. */
+		uint32_t head = reader->atok[1].head;
+		uint32_t release = random_below(
+			&random, ring_distance(SLOTS, head, reader->ktoa[1].hwtail) + 1);
+		for (uint32_t n = 0; n < release; n++) {
+			struct netmap_slot *slot = rx_slot(&ends, 1, head);
+
+			assert_memory_equal(slot, &rewritten[head], sizeof(*slot));
+			*slot = (struct netmap_slot){
+				.buf_idx = number, .len = (uint16_t)number, .ptr = number};
+			number++;
+			returned[head] = *slot;
+			head = ring_next(SLOTS, head);
+		}
+		ptnet_csb_publish(&reader->atok[1], head, head);
+		run(&ends, 0);
+		while (tail != sender->ktoa[0].hwtail) {
+			tail = ring_next(SLOTS, tail);
+			assert_memory_equal(tx_slot(&ends, 0, tail), &returned[tail],
+					    sizeof(returned[0]));
+			rewritten[tail] = (struct netmap_slot){
+				.buf_idx = number, .len = (uint16_t)number, .ptr = ~UINT64_C(0)};
+			number++;
+			*tx_slot(&ends, 0, tail) = rewritten[tail];
+		}
+		assert_int_equal(tail, ring_prev(SLOTS, head));
+	}
+	assert_true(number > 20 * SLOTS);
+	ends_destroy(&ends);
+}
+
+/* Nothing is special about a length of 0, in a packet of its own or in a chain. */
+static void empty_packets_pass_like_others(void **state)
+{
+	static const struct {
+		unsigned slots;
+		uint16_t lens[3];
+	} packets[] = {
+		{1, {0}},	{2, {0, 0}},	 {2, {0, 60}},	  {2, {60, 0}},
+		{3, {0, 0, 0}}, {3, {60, 0, 0}}, {3, {0, 60, 0}}, {3, {0, 0, 60}},
+	};
+	uint8_t data[200], got[200];
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	fill(data, sizeof(data), 1);
+	for (unsigned i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		size_t len = 0;
+
+		for (unsigned n = 0; n < packets[i].slots; n++) {
+			uint32_t head = port_tx(ends.ports[0], 0)->ring->head;
+
+			guest_fill(ends.guests[0], 0, data + len, packets[i].lens[n], BUF_SIZE);
+			len += packets[i].lens[n];
+			if (n + 1 < packets[i].slots)
+				tx_slot(&ends, 0, head)->flags = NS_MOREFRAG;
+		}
+		guest_publish(ends.guests[0], 0);
+		run(&ends, 0);
+		assert_int_equal(waiting(&ends, 1), packets[i].slots);
+		assert_int_equal(guest_interrupts(ends.guests[1], 1), 1);
+		assert_int_equal(guest_receive(ends.guests[1], 0, got, sizeof(got)), len);
+		assert_memory_equal(got, data, len);
+		assert_int_equal(guest_counter(ends.guests[1], 1, RING_PACKETS), i + 1);
+	}
+	/* A whole ring of nothing, and it comes back. */
+	run(&ends, 0);
+	for (unsigned n = 0; n < SLOTS - 1; n++)
+		guest_send(ends.guests[0], 0, data, 0, BUF_SIZE);
+	run(&ends, 0);
+	assert_int_equal(room(&ends, 0), 0);
+	assert_int_equal(waiting(&ends, 1), SLOTS - 1);
+	for (unsigned n = 0; n < SLOTS - 1; n++)
+		assert_int_equal(guest_receive(ends.guests[1], 0, got, sizeof(got)), 0);
+	run(&ends, 0);
+	assert_int_equal(room(&ends, 0), SLOTS - 1);
+	ends_destroy(&ends);
+}
+
+/* A program's bursts may end anywhere in a chain: the reader gets the whole packet or nothing yet.
+ */
+static void a_chain_may_come_in_any_number_of_syncs(void **state)
+{
+	enum { FRAGMENTS = 6 };
+	uint8_t data[FRAGMENTS * 100], got[FRAGMENTS * 100];
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	for (unsigned cuts = 0; cuts < 1u << (FRAGMENTS - 1); cuts++) {
+		fill(data, sizeof(data), cuts);
+		for (unsigned n = 0; n < FRAGMENTS; n++) {
+			uint32_t head = port_tx(ends.ports[0], 0)->ring->head;
+
+			guest_fill(ends.guests[0], 0, data + 100 * (size_t)n, 100, BUF_SIZE);
+			if (n + 1 == FRAGMENTS)
+				break;
+			tx_slot(&ends, 0, head)->flags = NS_MOREFRAG;
+			if ((cuts >> n & 1) == 0)
+				continue;
+			guest_publish(ends.guests[0], 0);
+			run(&ends, 0);
+			assert_int_equal(waiting(&ends, 1), 0);
+			assert_int_equal(guest_interrupts(ends.guests[1], 1), 0);
+			/* All of it is taken: a sync that waits for that returns. */
+			assert_int_equal(ends.guests[0]->ktoa[0].hwcur, ring_next(SLOTS, head));
+		}
+		guest_publish(ends.guests[0], 0);
+		run(&ends, 0);
+		assert_int_equal(waiting(&ends, 1), FRAGMENTS);
+		assert_int_equal(guest_interrupts(ends.guests[1], 1), 1);
+		assert_int_equal(guest_receive(ends.guests[1], 0, got, sizeof(got)), sizeof(data));
+		assert_memory_equal(got, data, sizeof(data));
+		run(&ends, 0);
+		assert_int_equal(room(&ends, 0), SLOTS - 1);
+	}
+	ends_destroy(&ends);
+}
+
+/* A reader's bursts as well: what it released of a chain is the sender's again, the rest is not. */
+static void a_chain_may_be_released_in_pieces(void **state)
+{
+	uint8_t data[1000];
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	fill(data, sizeof(data), 1);
+	for (unsigned round = 0; round < SLOTS; round++) {
+		guest_send(ends.guests[0], 0, data, sizeof(data), 100);
+		run(&ends, 0);
+		assert_int_equal(waiting(&ends, 1), 10);
+		for (unsigned n = 1; n <= 10; n++) {
+			uint32_t head = ring_next(SLOTS, ends.guests[1]->atok[1].head);
+
+			ptnet_csb_publish(&ends.guests[1]->atok[1], head, head);
+			port_rx(ends.ports[1], 0)->ring->head = head;
+			run(&ends, 0);
+			assert_int_equal(room(&ends, 0), SLOTS - 1 - 10 + n);
+			assert_int_equal(waiting(&ends, 1), 10 - n);
+		}
+	}
+	assert_int_equal(guest_counter(ends.guests[1], 1, RING_FAULTS), 0);
+	ends_destroy(&ends);
+}
+
 static void rings_are_coupled_one_to_one(void **state)
 {
 	struct ends ends;
@@ -1201,6 +1376,10 @@ int main(void)
 		cmocka_unit_test(without_a_reader_the_ring_fills_and_keeps_all),
 		cmocka_unit_test(partial_reads_free_what_was_read),
 		cmocka_unit_test(the_slot_at_tail_holds_what_was_returned),
+		cmocka_unit_test(the_slot_at_tail_may_be_written_early),
+		cmocka_unit_test(empty_packets_pass_like_others),
+		cmocka_unit_test(a_chain_may_come_in_any_number_of_syncs),
+		cmocka_unit_test(a_chain_may_be_released_in_pieces),
 		cmocka_unit_test(rings_are_coupled_one_to_one),
 		cmocka_unit_test(bad_slots_are_passed_on_untouched),
 		cmocka_unit_test(a_bad_reader_stops_its_own_ring),

@@ -625,6 +625,84 @@ static void a_chain_cut_by_head_is_sent(void **state)
 	net_destroy(&net);
 }
 
+/*
+ * A burst of a program's may end inside a packet. What comes with its next sync is a packet of its
+ * own, unless both syncs came before the switch looked (2.3).
+ */
+static void a_chain_in_two_syncs_is_two_packets(void **state)
+{
+	enum { FRAGMENTS = 6, LEN = 50 };
+	uint8_t frame[FRAGMENTS * LEN], got[BUF_SIZE];
+	struct net net;
+
+	(void)state;
+	net_create(&net, 2);
+	/* Each fragment looks like a frame. */
+	for (unsigned n = 0; n < FRAGMENTS; n++)
+		frame_fill(frame + (size_t)n * LEN, LEN, BROADCAST, MAC(0), n);
+	for (unsigned first = 1; first < FRAGMENTS; first++) {
+		for (unsigned looks = 0; looks < 2; looks++) {
+			for (unsigned n = 0; n < FRAGMENTS; n++) {
+				uint32_t head = port_tx(net.guests[0]->port, 0)->ring->head;
+
+				guest_fill(net.guests[0], 0, frame + (size_t)n * LEN, LEN, LEN);
+				if (n + 1 < FRAGMENTS)
+					guest_slot(net.guests[0], 0, head)->flags = NS_MOREFRAG;
+				if (n + 1 != first)
+					continue;
+				guest_publish(net.guests[0], 0);
+				if (looks == 1)
+					guest_run(net.guests[0], 0);
+			}
+			guest_publish(net.guests[0], 0);
+			guest_run(net.guests[0], 0);
+			size_t cut = looks == 1 ? (size_t)first * LEN : sizeof(frame);
+			assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)), cut);
+			assert_memory_equal(got, frame, cut);
+			if (looks == 1) {
+				assert_int_equal(guest_receive(net.guests[1], 0, got, sizeof(got)),
+						 sizeof(frame) - cut);
+				assert_memory_equal(got, frame + cut, sizeof(frame) - cut);
+			}
+			expect_nothing(&net);
+		}
+	}
+	assert_int_equal(tx_count(&net, 0, RING_PACKETS), 3 * (FRAGMENTS - 1));
+	net_destroy(&net);
+}
+
+/* A receiver's burst may end inside a packet, too. */
+static void half_a_packet_may_be_released(void **state)
+{
+	uint8_t frame[1000];
+	struct net net;
+
+	(void)state;
+	net_create(&net, 2);
+	unsigned ring = guest_rx(net.guests[1], 0);
+	uint32_t head = 0, held = 0;
+	frame_fill(frame, sizeof(frame), BROADCAST, MAC(0), 1);
+	for (unsigned round = 0; round < 5 * SLOTS; round++) {
+		uint64_t full = rx_count(&net, 1, RING_DROP_RING_FULL);
+		bool fits = held + 5 <= SLOTS - 1;
+
+		guest_send(net.guests[0], 0, frame, sizeof(frame), 200);
+		guest_run(net.guests[0], 0);
+		assert_int_equal(rx_count(&net, 1, RING_DROP_RING_FULL) - full, fits ? 0 : 1);
+		held += fits ? 5 : 0;
+		for (unsigned n = round % 8; n > 0 && held > 0; n--, held--) {
+			assert_int_equal(guest_slot(net.guests[1], ring, head)->len, 200);
+			head = ring_next(SLOTS, head);
+		}
+		ptnet_csb_publish(&net.guests[1]->atok[ring], head, head);
+		assert_int_equal(ring_distance(SLOTS, head, net.guests[1]->ktoa[ring].hwtail),
+				 held);
+	}
+	assert_int_equal(rx_count(&net, 1, RING_FAULTS), 0);
+	assert_true(rx_count(&net, 1, RING_DROP_RING_FULL) > 0);
+	net_destroy(&net);
+}
+
 /* A worker's budget cuts a batch between packets only. */
 static void budgets_do_not_cut_packets(void **state)
 {
@@ -1638,6 +1716,8 @@ int main(void)
 		cmocka_unit_test(empty_fragments_are_passed_over),
 		cmocka_unit_test(more_than_64_fragments_are_dropped_whole),
 		cmocka_unit_test(a_chain_cut_by_head_is_sent),
+		cmocka_unit_test(a_chain_in_two_syncs_is_two_packets),
+		cmocka_unit_test(half_a_packet_may_be_released),
 		cmocka_unit_test(budgets_do_not_cut_packets),
 		cmocka_unit_test(frames_without_a_header_are_dropped),
 		cmocka_unit_test(bad_slots_cost_their_packet_only),
