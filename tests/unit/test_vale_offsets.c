@@ -179,12 +179,14 @@ static void existing_offsets_are_returned(void **state)
 	assert_int_equal(effective_max(port, 1, 100), 1000);
 	assert_int_equal(effective_max(port, 2, 500), 500);
 	assert_int_equal(effective_max(port, 3, 100), 500); /* good for both */
+	assert_int_equal(set(port, 4, 4, 10, 700, 16), 0);
+	assert_int_equal(effective_max(port, 7, 100), 500); /* for all three */
 	assert_offsets(port, 0, UINT16_MAX, 1000);
 	assert_offsets(port, 1, UINT16_MAX, 500);
 	/* And with a ring that had none. */
-	assert_int_equal(effective_max(port, 7, 100), 100);
-	assert_offsets(port, 2, UINT16_MAX, 100);
-	assert_offsets(port, 3, 0, 0);
+	assert_int_equal(effective_max(port, 15, 100), 100);
+	assert_offsets(port, 3, UINT16_MAX, 100);
+	assert_offsets(port, 2, UINT16_MAX, 700);
 	net_destroy(&net);
 }
 
@@ -657,6 +659,12 @@ static void queued_packets_keep_their_offsets(void **state)
 	assert_int_equal(set(ends.ports[0], 1, 1, 0, 192, 16), 0);
 	pipe_send(&ends, 0, 20);
 	tx->slots[19].flags = NS_MOREFRAG; /* taken, not shown yet */
+	pthread_mutex_lock(&tx->lock);
+	assert_int_equal(tx->port->ops->run(tx, 5), PORT_MORE);
+	pthread_mutex_unlock(&tx->lock);
+	assert_int_equal(set(ends.ports[0], 1, 1, 99, 192, 16), 0);
+	for (uint32_t i = 0; i < SLOTS; i++) /* those from 5 on have not been taken yet */
+		assert_int_equal(tx->slots[i].ptr, i >= 5 && i < 20 ? i : 99);
 	pipe_run(&ends);
 	pipe_start(&ends, 1, RX_0);
 	assert_int_equal(set(ends.ports[1], 2, 2, 150, 192, 16), 0);

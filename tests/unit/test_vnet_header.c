@@ -1071,6 +1071,41 @@ static void headers_and_offsets(void **state)
 	net_destroy(&net);
 }
 
+/* Equal lengths: all bytes of the header are copied, by the code for offsets as well. */
+static void equal_headers_and_offsets(void **state)
+{
+	uint8_t packet[100], header[12];
+	struct nmreq_opt_offsets option = {.nro_max_offset = 64, .nro_initial_offset = 64};
+
+	(void)state;
+	make_header(header, (struct vnet_header){.flags = 0xff, .gso_type = 0xff});
+	frame_fill(packet, sizeof(packet), BROADCAST, MAC(0), 1);
+	for (unsigned i = 1; i < 3; i++) {
+		uint32_t h = lengths[i];
+		struct net net;
+
+		pair_create(&net, h, h);
+		assert_int_equal(port_set_offsets(net.guests[1]->port, 2, 2, &option), 0);
+		put_packet(net.guests[0], header, h, packet, 100, 100, 0);
+		put_packet(net.guests[0], header, h, packet, 100, 0, 100);
+		publish(net.guests[0]);
+		assert_int_equal(guest_available(net.guests[1], 1), 3);
+		const unsigned lens[] = {h + 100, h, 100};
+		for (uint32_t n = 0; n < 3; n++) {
+			struct netmap_slot *slot = guest_slot(net.guests[1], 1, n);
+			const uint8_t *data = slot_buffer(net.guests[1], 1, slot) + 64;
+
+			assert_int_equal(slot->len, lens[n]);
+			assert_int_equal(slot->ptr, 64);
+			if (n < 2)
+				assert_memory_equal(data, header, h);
+			if (n != 1)
+				assert_memory_equal(data + slot->len - 100, packet, 100);
+		}
+		net_destroy(&net);
+	}
+}
+
 /* ---- anything ---- */
 
 /*
@@ -1163,6 +1198,7 @@ int main(void)
 		cmocka_unit_test(headers_outside_the_first_fragment_are_refused),
 		cmocka_unit_test(a_bad_receive_buffer_shows_no_segment),
 		cmocka_unit_test(headers_and_offsets),
+		cmocka_unit_test(equal_headers_and_offsets),
 		cmocka_unit_test(random_headers_harm_nobody),
 	};
 
