@@ -458,7 +458,7 @@ static void tags_come_to_an_end(void **state)
 	struct segmentation segmentation;
 
 	(void)state;
-	for (shape.vlans = 0; shape.vlans <= 40; shape.vlans++) {
+	for (shape.vlans = 0; shape.vlans <= 62; shape.vlans++) {
 		size_t headers = packet_layout(&shape).payload;
 		size_t len = packet_build(packet, &shape, 50, 2, 1, 1);
 		int result = cut(&segmentation, VNET_GSO_TCPV4, packet, len, len, 1514);
