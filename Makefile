@@ -6,7 +6,7 @@ SCRIPTS := scripts
 
 # One step after the other: apt and two builds in one folder don't go side by side. ninja uses the CPUs.
 .NOTPARALLEL:
-.PHONY: all deps build demo shell check bench soak fuzz format lint tidy modules kernels-newest install clean help
+.PHONY: all deps build demo shell check bench soak fuzz format lint tidy modules kernels-newest programs install clean help
 
 all: build
 
@@ -20,6 +20,7 @@ help:
 	@echo 'make fuzz      the fuzzers, 10 minutes each (FUZZ_SECONDS=N)'
 	@echo 'make format    clang-format everything;  make lint: what check lints'
 	@echo 'make kernels-newest   build ptnet.ko against the newest kernel in Debian'
+	@echo 'make programs  (root) netmap programs of Debian, built from its sources and run (half an hour)'
 	@echo 'make install   into PREFIX (meson install)'
 
 # What virtual machines and the whole of the tests need, guest kernels too.
@@ -67,8 +68,15 @@ lint:
 kernels-newest: deps
 	@$(SCRIPTS)/build-modules $(BUILD) newest
 
+# The netmap programs in Debian, built against our headers: docs/netmap-programs.md.
+programs: build
+	@$(SCRIPTS)/install-deps --programs
+	@PTNET_BUILD=$(BUILD) $(SCRIPTS)/netmap-programs
+
+# The loader finds a library in /usr/local/lib only after ldconfig.
 install: build
 	meson install -C $(BUILD)
+	@[ "$$(id -u)" -ne 0 ] || [ -n "$$DESTDIR" ] || ldconfig
 
 clean:
 	rm -rf $(BUILD) build-* compile_commands.json
