@@ -10,12 +10,13 @@ from conftest import KERNELS
 from daemon import Daemon, built
 from guest import REPO, Guest
 from network import attach, faults, interface
+from programs import Programs
 
 SOURCES = REPO / "tests" / "conformance"
 PAGE = REPO / "docs" / "conformance.md"
 
 
-def tests():
+def all_tests():
     """{name: set of "host" and "guest"} of all tests that the program has."""
     listed = subprocess.run([built("conformance"), "--list"], stdout=subprocess.PIPE, check=True, text=True)
     return {name: set(where) for name, *where in map(str.split, listed.stdout.splitlines())}
@@ -62,13 +63,56 @@ def test_table_has_every_line_once():
 def test_table_and_tests_agree():
     named = [test for *_, test in table() if test]
     assert len(named) == len(set(named))
-    assert set(named) == set(tests())
+    listed = all_tests()
+    assert set(named) == set(listed)
     for line, host, guest, test in table():
         if test:
             assert re.fullmatch(r"[A-Q]?\d+", line) and re.match(rf"[A-Q]?{line}-", test), (line, test)
-            where = tests()[test]
+            where = listed[test]
             assert bool(re.match("supported|differs|waits for NIC ports", host)) == ("host" in where), (line, host)
             assert bool(re.match("the same|supported", guest)) == ("guest" in where), (line, guest)
+
+
+# ---- on the host ----
+
+
+def names_for(where):
+    """Names of the tests that run there, from the table: which is compared with the program's own list above."""
+    column = {"host": 1, "guest": 2}[where]
+    runs = {"host": "supported|differs|waits for NIC ports", "guest": "the same|supported"}[where]
+    return [row[3] for row in table() if row[3] and re.match(runs, row[column])]
+
+
+@pytest.fixture(scope="module")
+def host():
+    with Programs(["conformance"]) as programs:
+        yield programs
+
+
+@pytest.mark.parametrize("name", names_for("host"))
+def test_host(host, name):
+    status, output = host.run("conformance", "--run", name)
+    assert not complaints(output)
+    assert (status, output) == (0, f"ok {name}\n1 passed, 0 failed\n")
+
+
+def test_nothing_is_left(host):
+    """After all of them: each program's ports went with it, and the regions with those."""
+    assert host.left() == []
+
+
+def test_name_parsing():
+    """Line 69."""
+    subprocess.run([built("test_libnetmap_parse")], check=True, capture_output=True)
+
+
+def test_failure_is_noticed(host):
+    """A test that needs what is not there must fail and say so: here, somebody else's group."""
+    with Programs(["conformance"], {"netmap": {"group": "root", "mode": "0660"}}) as programs:
+        status, output = programs.run("conformance", "--run", "A1-ring-layout", "B5-pools-info-no-name")
+    assert status == 1
+    assert "open /dev/netmap: Permission denied" in output
+    assert output.endswith("0 passed, 2 failed\n")
 
 
 # ---- in guests ----
@@ -124,7 +168,7 @@ def test_guest(guests, kernel, state):
     status, output = run_in_guest(guest, ports, "--all")
     assert not complaints(output)
     passed = re.findall(r"^ok (\S+)$", output, re.MULTILINE)
-    assert passed == [name for name, where in tests().items() if "guest" in where]
+    assert sorted(passed) == sorted(names_for("guest"))
     assert status == 0
 
 
