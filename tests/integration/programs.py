@@ -45,10 +45,9 @@ class Programs(Daemon):
     def command(self, *words):
         """PROGRAM ARGUMENT... as the words of a command line under ptnet-run."""
         program, *arguments = map(str, words)
-        socket = self.directory / "netmap.sock"
-        return [self.programs / "ptnet-run", "--socket", socket, self.programs / program, *arguments]
+        return [self.programs / "ptnet-run", "--socket", self.netmap, self.programs / program, *arguments]
 
-    def run(self, *words, timeout=120):
+    def run_as_user(self, *words, timeout=120):
         """Run a program as the user; returns its exit status and what it printed."""
         done = subprocess.run(
             self.command(*words),

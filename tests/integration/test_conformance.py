@@ -91,7 +91,7 @@ def host():
 
 @pytest.mark.parametrize("name", names_for("host"))
 def test_host(host, name):
-    status, output = host.run("conformance", "--run", name)
+    status, output = host.run_as_user("conformance", "--run", name)
     assert not complaints(output)
     assert (status, output) == (0, f"ok {name}\n1 passed, 0 failed\n")
 
@@ -109,7 +109,7 @@ def test_name_parsing():
 def test_failure_is_noticed(host):
     """A test that needs what is not there must fail and say so: here, somebody else's group."""
     with Programs(["conformance"], {"netmap": {"group": "root", "mode": "0660"}}) as programs:
-        status, output = programs.run("conformance", "--run", "A1-ring-layout", "B5-pools-info-no-name")
+        status, output = programs.run_as_user("conformance", "--run", "A1-ring-layout", "B5-pools-info-no-name")
     assert status == 1
     assert "open /dev/netmap: Permission denied" in output
     assert output.endswith("0 passed, 2 failed\n")
