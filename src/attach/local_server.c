@@ -459,10 +459,15 @@ fail_free:
 
 void local_server_close(struct local_server *server)
 {
+	struct local_connection *connection, *next;
+
 	if (server == NULL)
 		return;
-	while (!TAILQ_EMPTY(&server->connections))
-		connection_end(TAILQ_FIRST(&server->connections));
+	for (connection = TAILQ_FIRST(&server->connections); connection != NULL;
+	     connection = next) {
+		next = TAILQ_NEXT(connection, link);
+		connection_end(connection);
+	}
 	socket_listener_close(&server->socket);
 	closer_destroy(server->socket.closer);
 	close(server->hangups);

@@ -650,6 +650,7 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 	char parent[PORT_NAME_SIZE];
 	int rc = name_check_pipe(spec->config.name, false, parent, error);
 
+	*region = NULL;
 	if (rc < 0)
 		return rc;
 	if (spec->region[0] != '\0')
@@ -657,7 +658,7 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 	rc = strchr(parent, ':') != NULL || inventory_port_find(inventory, parent) != NULL
 		     ? pipe_region_of_port(region, inventory, parent, error)
 		     : pipe_region_of_word(region, inventory, parent, spec, error);
-	if (rc < 0)
+	if (rc < 0 || *region == NULL)
 		return rc;
 	const uint32_t objsize = region_geometry((*region)->region)->buf_pool.objsize;
 
@@ -683,7 +684,7 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 	if (made == NULL)
 		return out_of_memory(error);
 	rc = pipe_region(&region, inventory, spec, error);
-	if (rc < 0)
+	if (rc < 0 || region == NULL)
 		goto fail_region;
 	rc = pipe_create(&master, &slave, &spec->config, region->region, error);
 	if (rc < 0) {
@@ -800,12 +801,21 @@ void inventory_fini(struct inventory *inventory)
 {
 	struct inventory_switch *found, *next_switch;
 	struct inventory_region *region, *next_region;
+	struct inventory_pipe *pipe, *older;
+	struct inventory_port *port, *next_port;
 
+	/* So that none goes with its last user, while we go through the lists. */
+	TAILQ_FOREACH (port, &inventory->ports, link)
+		inventory_port_get(port);
 	/* A pipe's parent, which may be the end of one, is older. */
-	while (!TAILQ_EMPTY(&inventory->pipes))
-		inventory_pipe_unmake(inventory, TAILQ_LAST(&inventory->pipes, inventory_pipes));
-	while (!TAILQ_EMPTY(&inventory->ports))
-		inventory_port_unmake(inventory, TAILQ_FIRST(&inventory->ports));
+	for (pipe = TAILQ_LAST(&inventory->pipes, inventory_pipes); pipe != NULL; pipe = older) {
+		older = TAILQ_PREV(pipe, inventory_pipes, link);
+		inventory_pipe_unmake(inventory, pipe);
+	}
+	for (port = TAILQ_FIRST(&inventory->ports); port != NULL; port = next_port) {
+		next_port = TAILQ_NEXT(port, link);
+		inventory_port_unmake(inventory, port);
+	}
 	for (found = TAILQ_FIRST(&inventory->switches); found != NULL; found = next_switch) {
 		next_switch = TAILQ_NEXT(found, link);
 		switch_unmake(inventory, found, NULL);

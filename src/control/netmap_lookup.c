@@ -258,13 +258,13 @@ static int lookup_monitor(struct netmap_call *call, const char *name,
 			  const struct netmap_wish *wish)
 {
 	struct netmap_wish parent_wish = *wish;
-	struct inventory_port *parent;
+	struct inventory_port *parent = NULL;
 	bool open;
 	int rc;
 
 	parent_wish.flags &= ~(uint64_t)MONITOR_FLAGS;
 	rc = netmap_lookup(call, name, &parent_wish, &parent);
-	if (rc < 0)
+	if (rc < 0 || parent == NULL)
 		return rc;
 	open = port_owner(parent->port) != PORT_OWNER_NONE;
 	inventory_port_put(call->inventory, parent);
@@ -435,7 +435,7 @@ static int pipe_place_find(struct netmap_call *call, const char *name,
 		if (rc == 0)
 			inventory_port_get(place->parent);
 	}
-	if (rc == 0)
+	if (rc == 0 && place->parent != NULL)
 		place->region = place->parent->region;
 	return rc;
 }
@@ -507,6 +507,7 @@ int netmap_lookup(struct netmap_call *call, const char *name, const struct netma
 {
 	int rc;
 
+	*port = NULL;
 	if (wish->mode == NR_REG_NULL)
 		rc = lookup_null(call, wish, port);
 	else if ((wish->flags & MONITOR_FLAGS) != 0)
@@ -517,7 +518,7 @@ int netmap_lookup(struct netmap_call *call, const char *name, const struct netma
 		rc = lookup_vale(call, name, wish, port);
 	else
 		rc = lookup_interface(call, name, port);
-	if (rc == 0)
+	if (rc == 0 && *port != NULL)
 		inventory_port_get(*port);
 	return rc;
 }

@@ -32,7 +32,7 @@ static int extmem_region(struct netmap_call *call, struct inventory_region **reg
 		rc = inventory_made_region(region, call->inventory, "external", &config,
 					   &call->error);
 	options->extmem_status = (uint32_t)-rc;
-	if (rc < 0)
+	if (rc < 0 || *region == NULL)
 		return rc;
 	inventory_region_hold(*region);
 	netmap_pools_describe((*region)->region, &options->extmem);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef error_set
 int error_set(struct error *error, int code, const char *format, ...)
 {
 	va_list args;

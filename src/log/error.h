@@ -19,6 +19,15 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/* It reads one file at a time, so it must be told that what comes back is negative. */
+static inline int error_negative(int result)
+{
+	return result < 0 ? result : -1;
+}
+#define error_set(...) error_negative(error_set(__VA_ARGS__))
+#endif
+
 /* Puts "@format" behind the text there is, as far as there is room: what to do about it. */
 void error_suffix(struct error *error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

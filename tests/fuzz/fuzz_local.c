@@ -276,7 +276,7 @@ static void put_register(struct input *input, struct nmreq_register *reg)
 	reg->nr_rx_slots = some_number(input);
 	reg->nr_ringid = (uint16_t)some_number(input);
 	reg->nr_mem_id = (uint16_t)some_number(input);
-	reg->nr_extra_bufs = some_number(input);
+	reg->nr_extra_bufs = some_number(input) & 0x1fff; /* each is written to */
 }
 
 static void put_options(struct input *input, struct ptnet_local_options *options)
