@@ -106,7 +106,7 @@ def test_name_parsing():
     subprocess.run([built("test_libnetmap_parse")], check=True, capture_output=True)
 
 
-def test_failure_is_noticed(host):
+def test_failure_is_noticed():
     """A test that needs what is not there must fail and say so: here, somebody else's group."""
     with Programs(["conformance"], {"netmap": {"group": "root", "mode": "0660"}}) as programs:
         status, output = programs.run_as_user("conformance", "--run", "A1-ring-layout", "B5-pools-info-no-name")
