@@ -10,7 +10,8 @@
  *             destination's list; once the copies to make are work enough for one
  *             run, the rest of the frames waits for the next
  *   deliver   for each destination: the frames of its list, in order, merged with
- *             the flooded ones
+ *             the flooded ones; as they are, or by vale_convert.c if its virtio-net headers
+ *             are not as long as the sender's, or if it has offsets
  *
  * The sender's ring is always empty afterwards: what does not fit is dropped and
  * counted at the destination (spec/ports.md section 2.3).
@@ -29,8 +30,7 @@
 #define ETHER_HEADER  14u
 #define ETHER_ADDRESS 6u
 
-/* For functions of which there is a version without, and one with, virtio-net headers and offsets.
- */
+/* There is a version for senders without virtio-net headers and offsets, and one for all. */
 #define TWO_VERSIONS static inline __attribute__((always_inline))
 
 /* ---- gather ---- */
