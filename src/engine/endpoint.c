@@ -114,6 +114,7 @@ int endpoint_start_ring(struct port *port, unsigned ring, struct ptnet_local_csb
 	log_mended(port, result);
 	if (result < 0)
 		return result;
+	port->ops->reset_ring(kring); /* as new, mended slots too, unless a peer is still there */
 	pthread_mutex_lock(&kring->lock);
 	port_restore_ring(kring);
 	kring_start_local(kring, &csb->atok[ring], &csb->ktoa[ring]);
@@ -141,6 +142,9 @@ void endpoint_stop_ring(struct port *port, unsigned ring)
 		kring_pull(kring);
 	ring_stop(kring);
 	pthread_mutex_unlock(&kring->lock);
+	/* Killed before it kicked: a sender may be waiting for what it gave back. */
+	if (kring->dir == KRING_RX)
+		port->ops->kicked(kring);
 	port->ops->reset_ring(kring);
 	for (unsigned i = 0; i < port_num_rings(port); i++)
 		last &= !ring_runs(&port->rings[i]);

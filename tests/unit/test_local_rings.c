@@ -643,6 +643,29 @@ static void a_sync_ends_although_others_go_on(void **state)
 	world_destroy();
 }
 
+static void a_reader_that_dies_before_it_kicks_frees_its_sender(void **state)
+{
+	struct pollfd fd = {.events = POLLIN};
+
+	(void)state;
+	world_create(true, 0);
+	add_pipe();
+	start(0, 0);
+	start(1, rx(1, 0));
+	for (uint8_t n = 0; n < SLOTS - 1; n++)
+		fill(0, 0, n);
+	txsync(0);
+	assert_int_equal(available(0, 0), 0);
+	(void)interrupted(0, 0);
+	__atomic_fetch_add(&atok(0, 0)->appl_need_kick, 1, __ATOMIC_SEQ_CST);
+	expect(1, rx(1, 0), 0); /* published, and no kick */
+	stop(1, rx(1, 0));
+	fd.fd = world.ends[0].interrupts[0];
+	assert_int_equal(poll(&fd, 1, FOREVER), 1);
+	assert_int_equal(available(0, 0), 1);
+	world_destroy();
+}
+
 static void a_sync_that_cannot_end_is_told_why(void **state)
 {
 	uint32_t number;
@@ -731,6 +754,7 @@ static void one_ring_is_mended_while_others_run(void **state)
 				for (unsigned i = 0; i < SLOTS; i++)
 					found += shared(end, ring)->slot[i].buf_idx == own;
 		assert_int_equal(found, 1);
+		assert_int_equal(shared(0, 1)->slot[n].len, BUF_SIZE);
 	}
 	world_destroy();
 }
@@ -751,6 +775,7 @@ int main(void)
 		cmocka_unit_test(a_sync_ends_when_the_switch_has_taken_all),
 		cmocka_unit_test(a_sync_of_a_pipe_passes_on_and_takes_back),
 		cmocka_unit_test(a_sync_ends_although_others_go_on),
+		cmocka_unit_test(a_reader_that_dies_before_it_kicks_frees_its_sender),
 		cmocka_unit_test(a_sync_that_cannot_end_is_told_why),
 		cmocka_unit_test(a_ring_may_be_stopped_under_a_sync),
 		cmocka_unit_test(one_ring_is_mended_while_others_run),
