@@ -226,9 +226,7 @@ static void parse_frame(struct key *k, struct view v, enum flow_fields fields)
 		type = get16(v.p + 2);
 		skip(&v, 4);
 	}
-	if (type != ETHERTYPE_IPV4 && type != ETHERTYPE_IPV6)
-		*k = mac;
-	else if (!parse_ip(k, v, fields, false))
+	if ((type != ETHERTYPE_IPV4 && type != ETHERTYPE_IPV6) || !parse_ip(k, v, fields, false))
 		*k = mac;
 }
 
