@@ -241,7 +241,9 @@ static void what_stands_before_the_ports(void **state)
 	extension(&f, 51, 0);
 	put(&f, 6, 1); /* authentication: counts words, two fewer */
 	put(&f, 4, 1);
-	put(&f, 0, 22);
+	put(&f, 0, 6);
+	put(&f, 0, 8);
+	put(&f, 0, 8);
 	ports(&f, &there);
 	assert_int_equal(hash(&f, FLOW_PORTS), hash_v6(&back, 6));
 }
