@@ -319,13 +319,13 @@ static void ping_pong(void)
 }
 
 /* Two threads that only poll beside the one that works: nobody's wake-up gets lost. */
-static volatile bool stop_polling;
+static bool stop_polling;
 
 static void *only_poll(void *port)
 {
 	struct pollfd fd = {((struct port *)port)->fd, POLLIN | POLLOUT, 0};
 
-	while (!stop_polling)
+	while (!__atomic_load_n(&stop_polling, __ATOMIC_RELAXED))
 		need(poll(&fd, 1, 1) >= 0 && (fd.revents & POLLERR) == 0);
 	return NULL;
 }
@@ -345,7 +345,7 @@ static void threads_share_a_descriptor(void)
 		receive(&a, i);
 	}
 	need(pthread_join(thread, NULL) == 0);
-	stop_polling = true;
+	__atomic_store_n(&stop_polling, true, __ATOMIC_RELAXED);
 	need(pthread_join(pollers[0], NULL) == 0 && pthread_join(pollers[1], NULL) == 0);
 }
 
