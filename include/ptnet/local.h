@@ -54,7 +54,7 @@ struct ptnet_local_atok {
 	uint32_t appl_need_kick; /* number of sleepers */
 	uint32_t sync_flags;
 	uint32_t sync_request;
-	uint32_t sync_lock;  /* 0, or the thread id of who syncs the ring */
+	uint32_t sync_lock;  /* 0, or the thread that syncs the ring: shim/ring_lock.h */
 	uint32_t shown_tail; /* what the ring's tail was last set to: the owner's rtail */
 	uint32_t pad[9];
 };

@@ -39,6 +39,30 @@ def test_descriptor(daemon, name):
     assert done.returncode == 0, done.stdout
 
 
+# They start other programs, which would be without the shim; or cancel threads, which AddressSanitizer cannot bear.
+NOT_LINKED = {"executed", "spawned", "vforked", "cancelled-threads"}
+
+
+@pytest.mark.parametrize("name", [name for name in host_tests() if name not in NOT_LINKED])
+def test_descriptor_sanitized(daemon, name):
+    """The same with the shim linked into a program that is built with a sanitizer."""
+    try:
+        program = built("host-programs-with-shim")
+    except FileNotFoundError:
+        pytest.skip("this build has no sanitizer")
+    options = {"TSAN_OPTIONS": "die_after_fork=0", "ASAN_OPTIONS": "detect_leaks=0", "PTNET_SOCKET": str(daemon.netmap)}
+    done = subprocess.run(
+        [program, name, f"s{host_tests().index(name)}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **options},
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 # ---- ptnet-gen ----
 
 
