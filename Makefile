@@ -6,7 +6,7 @@ SCRIPTS := scripts
 
 # One step after the other: apt and two builds in one folder don't go side by side. ninja uses the CPUs.
 .NOTPARALLEL:
-.PHONY: all deps build demo shell check bench soak fuzz format lint tidy modules kernels-newest programs install clean help
+.PHONY: all deps build demo shell check bench bench-programs soak fuzz format lint tidy modules kernels-newest programs install clean help
 
 all: build
 
@@ -16,6 +16,7 @@ help:
 	@echo 'make shell     (root) the same guests, with a console in each, to play with'
 	@echo 'make check     (root) everything that is tested; installs what it needs'
 	@echo 'make bench     packet rates between test-client endpoints, beside the raw limit'
+	@echo 'make bench-programs   packet rates and round trips between host programs, beside the limits'
 	@echo 'make soak      the long forms of the randomised tests'
 	@echo 'make fuzz      the fuzzers, 10 minutes each (FUZZ_SECONDS=N)'
 	@echo 'make format    clang-format everything;  make lint: what check lints'
@@ -51,6 +52,9 @@ check: deps
 
 bench: build
 	@$(BUILD)/bench/ptnet-bench --daemon $(BUILD)/src/ptnetd
+
+bench-programs: build
+	@$(BUILD)/bench/ptnet-bench-programs --daemon $(BUILD)/src/ptnetd --ptnet-run $(BUILD)/shim/ptnet-run
 
 soak: deps
 	@$(SCRIPTS)/check --soak
