@@ -35,6 +35,7 @@ class Program:
             stderr=subprocess.PIPE,
             env={**os.environ, "PTNET_VERBOSE": "1", **dict(env)},
             cwd=cwd,
+            process_group=0,
             preexec_fn=die_with_parent,
         )
         pipes = ((self.process.stdout, self.output), (self.process.stderr, self.errors))
@@ -83,8 +84,9 @@ class Program:
         self.process.send_signal(signal.SIGINT)
 
     def kill(self):
+        """End it and what it started, if it still runs."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def error(self, message):
