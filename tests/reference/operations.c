@@ -370,7 +370,7 @@ static uint16_t some_slot_flags(struct world *w, bool chain)
 {
 	uint16_t flags = 0;
 
-	if (world_chance(w, chain ? 96 : 15))
+	if (world_chance(w, chain ? 99 : 15))
 		flags |= NS_MOREFRAG;
 	if (world_chance(w, 15))
 		flags |= NS_BUF_CHANGED;
@@ -389,10 +389,15 @@ static unsigned int some_destination(struct world *w)
 	return world_chance(w, 15) ? world_random(w, 2) : 2 + world_random(w, 7);
 }
 
-/* Now and then from a multicast address, which is not learnt. */
-static unsigned int some_source(struct world *w)
+/*
+ * Mostly a station of the port's own, sometimes one that others have as well, now and then a
+ * multicast address, which is not learnt.
+ */
+static unsigned int some_source(struct world *w, const struct model_port *port)
 {
-	return world_chance(w, 3) ? 1 : 2 + world_random(w, 6);
+	if (world_chance(w, 3))
+		return 1;
+	return 2 + (world_chance(w, 80) ? (unsigned int)port->serial : world_random(w, 6)) % 6;
 }
 
 /* A number that is no buffer's, and the slot's own again when it comes by next time. */
@@ -417,7 +422,7 @@ static void fill(struct world *w, unsigned int number, unsigned int bound)
 	struct model_ring *ring = model_bound_ring(&w->descriptors[number].binding, bound);
 	uint32_t space, count, bytes, index, advance, i;
 	struct client_order *order;
-	bool chain = world_chance(w, 3), large = chain && world_chance(w, 30);
+	bool chain = world_chance(w, 5), large = chain && world_chance(w, 30);
 
 	if (!in_order(ring) || others_pending(ring))
 		return;
@@ -438,7 +443,7 @@ static void fill(struct world *w, unsigned int number, unsigned int bound)
 			break;
 		/* Addresses in each, since a head in between makes any of them a packet's first. */
 		world_fill_slot(w, number, order, index, &slot, some_destination(w),
-				some_source(w));
+				some_source(w, ring->port));
 	}
 	count = i;
 	/* All of it, a part, or all with cur ahead. */
