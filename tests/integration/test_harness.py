@@ -19,10 +19,18 @@ def guest(make_image):
         yield running
 
 
+@pytest.fixture(scope="module")
+def saved(make_image, tmp_path_factory):
+    """A guest that has been booted once, for all who need one of their own."""
+    path = tmp_path_factory.mktemp("saved") / "state"
+    Guest("victim", make_image()).start().wait_ready().save(path)
+    return path
+
+
 @pytest.fixture
-def own_guest(make_image):
+def own_guest(make_image, saved):
     """A guest to break: nothing checks how it ends."""
-    running = Guest("victim", make_image()).start().wait_ready()
+    running = Guest("victim", make_image(), saved=saved).start().wait_ready()
     yield running
     running.kill()
 
@@ -116,14 +124,15 @@ def test_shared_memory_and_extra_arguments(make_image):
 
 def test_large_bars_get_an_address(make_image):
     """A port's region is a 64-bit BAR of any size; firmware and kernel must place it."""
-    for size in ("64M", "8G"):
-        arguments = ["-object", f"memory-backend-memfd,id=bar,size={size},share=on,reserve=off"]
-        arguments += ["-device", "ivshmem-plain,memdev=bar,addr=10"]
-        with Guest("bars", make_image(), qemu_args=arguments) as guest:
-            start, end, _ = guest.check("sed -n 3p /sys/bus/pci/devices/0000:00:10.0/resource").split()
-        mebibytes = (int(end, 16) + 1 - int(start, 16)) >> 20
-        assert int(start, 16) != 0
-        assert mebibytes == {"64M": 64, "8G": 8192}[size]
+    arguments = []
+    for address, size in (("10", "64M"), ("11", "8G")):
+        arguments += ["-object", f"memory-backend-memfd,id=bar{address},size={size},share=on,reserve=off"]
+        arguments += ["-device", f"ivshmem-plain,memdev=bar{address},addr={address}"]
+    with Guest("bars", make_image(), qemu_args=arguments) as guest:
+        for address, mebibytes in (("10", 64), ("11", 8192)):
+            start, end, _ = guest.check(f"sed -n 3p /sys/bus/pci/devices/0000:00:{address}.0/resource").split()
+            assert int(start, 16) != 0
+            assert (int(end, 16) + 1 - int(start, 16)) >> 20 == mebibytes
 
 
 def test_killed_qemu_is_reported(own_guest):
@@ -145,9 +154,9 @@ def test_reboot_is_no_clean_end(own_guest):
         own_guest.run("reboot -f")
 
 
-def test_kernel_complaint_fails_the_shutdown(make_image):
+def test_kernel_complaint_fails_the_shutdown(make_image, saved):
     def complaining_guest():
-        guest = Guest("complains", make_image()).start().wait_ready()
+        guest = Guest("complains", make_image(), saved=saved).start().wait_ready()
         guest.check("echo 'WARNING: CPU: 0 PID: 1 at drivers/net/ptnet.c' >/dev/kmsg")
         return guest
 
