@@ -4,8 +4,8 @@
  * but main(), with the system calls that reach a port led to fake_netmap.c.
  */
 #include "captured_stderr.h"
-#include "report.h"
 #include "fake_netmap.h"
+#include "report.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
