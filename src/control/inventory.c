@@ -14,7 +14,9 @@
 #include "log/log.h"
 #include "port/null.h"
 
-#define MIN_BUFFERS 4098 /* netmap's smallest private region, spec/ports.md section 8.4 */
+/* Each descriptor that a program binds takes one, of 1 KiB: netmap's ten are soon used up. */
+#define MIN_INTERFACES 64
+#define MIN_BUFFERS    4098 /* netmap's smallest private region, spec/ports.md section 8.4 */
 
 static int out_of_memory(struct error *error)
 {
@@ -458,6 +460,8 @@ static int vale_port_region(struct inventory_region **region, struct inventory *
 	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
 			       port->tx_slots, 0, pairs);
 	config.csb_num = 1 + 2 * spec->pipes;
+	if (config.if_num < MIN_INTERFACES)
+		config.if_num = MIN_INTERFACES;
 	rc = inventory_region_make(region, inventory, port->name, &config, true, &spec->access,
 				   error);
 	if (rc < 0)
@@ -599,6 +603,8 @@ static int pipe_region_new(struct inventory_region **region, struct inventory *i
 	region_config_for_port(&config, port->tx_rings, port->tx_rings, port->tx_slots,
 			       port->tx_slots, 0, pipes * port->tx_rings);
 	config.csb_num = 2 * pipes;
+	if (config.if_num < MIN_INTERFACES)
+		config.if_num = MIN_INTERFACES;
 	rc = inventory_region_make(region, inventory, parent, &config, true, &spec->access, error);
 	if (rc < 0)
 		own_region_failed(error);
@@ -615,11 +621,13 @@ static int pipe_region_of_port(struct inventory_region **region, const struct in
 		*region = port->region;
 		return 0;
 	}
-	if (port != NULL)
-		return error_set(error, EINVAL,
-				 "port \"%s\" was made by a program, and no VM can map its region: "
-				 "choose another parent, or name a region",
-				 name);
+	if (port != NULL) {
+		error_set(error, EINVAL,
+			  "port \"%s\" was made by a program, and no VM can map its region: choose "
+			  "another parent, or name a region",
+			  name);
+		return -EINVAL;
+	}
 	error_set(error, ENOENT,
 		  "there is no port \"%s\" whose pipe it could be: add the port first, or name a "
 		  "region",
@@ -650,7 +658,6 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 	char parent[PORT_NAME_SIZE];
 	int rc = name_check_pipe(spec->config.name, false, parent, error);
 
-	*region = NULL;
 	if (rc < 0)
 		return rc;
 	if (spec->region[0] != '\0')
@@ -658,7 +665,7 @@ static int pipe_region(struct inventory_region **region, struct inventory *inven
 	rc = strchr(parent, ':') != NULL || inventory_port_find(inventory, parent) != NULL
 		     ? pipe_region_of_port(region, inventory, parent, error)
 		     : pipe_region_of_word(region, inventory, parent, spec, error);
-	if (rc < 0 || *region == NULL)
+	if (rc < 0)
 		return rc;
 	const uint32_t objsize = region_geometry((*region)->region)->buf_pool.objsize;
 
@@ -684,7 +691,7 @@ static int pipe_make(struct inventory_pipe **out, struct inventory *inventory,
 	if (made == NULL)
 		return out_of_memory(error);
 	rc = pipe_region(&region, inventory, spec, error);
-	if (rc < 0 || region == NULL)
+	if (rc < 0)
 		goto fail_region;
 	rc = pipe_create(&master, &slave, &spec->config, region->region, error);
 	if (rc < 0) {
