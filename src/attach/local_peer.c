@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "log/log.h"
+
 #define READ_AND_WRITE 06u
 
 static int groups_get(struct local_peer *peer, int fd)
@@ -72,6 +74,13 @@ bool local_peer_allowed(const struct local_peer *peer, const struct socket_acces
 	else if (local_peer_in_group(peer, access->gid))
 		bits >>= 3;
 	return (bits & READ_AND_WRITE) == READ_AND_WRITE;
+}
+
+struct log_limit *local_peer_log_limit(const struct local_peer *peer)
+{
+	static struct log_limit limits[64];
+
+	return &limits[peer->uid % (sizeof(limits) / sizeof(limits[0]))];
 }
 
 bool local_peer_owns(const struct local_peer *peer, uid_t uid)

@@ -11,6 +11,8 @@
 
 #include "attach/vfio_user_attachment.h"
 
+struct log_limit;
+
 struct local_peer {
 	pid_t pid; /* of who connected; others may have got the descriptor since */
 	uid_t uid;
@@ -30,6 +32,12 @@ bool local_peer_in_group(const struct local_peer *peer, gid_t gid);
  * owner, else the group's for its members, else the others'. Root may do everything.
  */
 bool local_peer_allowed(const struct local_peer *peer, const struct socket_access *access);
+
+/*
+ * The allowance of log lines of the peer's user, for all that he causes: it does not come anew with
+ * a new connection or port. Users share 64 of them by number. Lives as long as the process.
+ */
+struct log_limit *local_peer_log_limit(const struct local_peer *peer);
 
 /* Root, or @uid. */
 bool local_peer_owns(const struct local_peer *peer, uid_t uid);

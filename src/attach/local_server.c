@@ -40,13 +40,16 @@ const char *const local_error_names[LOCAL_ERROR_COUNT] = {
 	[LOCAL_ERROR_REFUSED] = "refused_connections",
 };
 
-/* All connections of one uid. */
+/*
+ * All connections of one uid. What he owes us outlives the last of them: descriptors that he did
+ * not receive, and those of his that can't be closed. Else it would be forgiven with each new
+ * connection.
+ */
 struct local_user {
 	TAILQ_ENTRY(local_user) link;
 	uid_t uid;
 	unsigned connections;
 	struct closer *closer;
-	struct log_limit log_limit;
 	/* Reply sockets with descriptors that were not received yet when we last looked. */
 	int unread[LOCAL_MAX_UNREAD];
 	unsigned num_unread;
@@ -77,17 +80,57 @@ static void client_error(struct local_connection *connection, enum local_error k
 			 const char *what)
 {
 	connection->server->errors[kind]++;
-	log_limited(&connection->user->log_limit, LOG_LEVEL_WARNING,
+	log_limited(local_peer_log_limit(&connection->peer), LOG_LEVEL_WARNING,
 		    "netmap socket: process %d of user %d: %s (%s)", (int)connection->peer.pid,
 		    (int)connection->peer.uid, what, local_error_names[kind]);
 }
 
 /* ---- users ---- */
 
+/* Lets go of reply sockets whose answers were received, or can't be any more. */
+static void unread_sweep(struct local_user *user, bool all)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < user->num_unread; i++) {
+		int fd = user->unread[i], bytes = 0;
+
+		if (!all && ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0)
+			user->unread[left++] = fd;
+		else
+			closer_close(user->closer, fd);
+	}
+	user->num_unread = left;
+}
+
+static void user_free(struct local_server *server, struct local_user *user)
+{
+	unread_sweep(user, true);
+	TAILQ_REMOVE(&server->users, user, link);
+	closer_destroy(user->closer);
+	free(user);
+}
+
+/* Forgets those who have no connection and owe us nothing. */
+static void users_sweep(struct local_server *server)
+{
+	struct local_user *user, *next;
+
+	for (user = TAILQ_FIRST(&server->users); user != NULL; user = next) {
+		next = TAILQ_NEXT(user, link);
+		if (user->connections > 0)
+			continue;
+		unread_sweep(user, false);
+		if (user->num_unread == 0 && closer_waiting(user->closer) == 0)
+			user_free(server, user);
+	}
+}
+
 static struct local_user *user_get(struct local_server *server, uid_t uid)
 {
 	struct local_user *user;
 
+	users_sweep(server);
 	TAILQ_FOREACH (user, &server->users, link)
 		if (user->uid == uid)
 			break;
@@ -106,31 +149,11 @@ static struct local_user *user_get(struct local_server *server, uid_t uid)
 	return user;
 }
 
-/* Lets go of reply sockets whose answers were received, or can't be any more. */
-static void unread_sweep(struct local_user *user, bool all)
-{
-	unsigned left = 0;
-
-	for (unsigned i = 0; i < user->num_unread; i++) {
-		int fd = user->unread[i], bytes = 0;
-
-		if (!all && ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0)
-			user->unread[left++] = fd;
-		else
-			closer_close(user->closer, fd);
-	}
-	user->num_unread = left;
-}
-
-static void user_put(struct local_server *server, struct local_user *user)
+/* He stays until users_sweep() finds that he owes nothing. */
+static void user_put(struct local_user *user)
 {
 	unread_sweep(user, false);
-	if (--user->connections > 0)
-		return;
-	unread_sweep(user, true);
-	TAILQ_REMOVE(&server->users, user, link);
-	closer_destroy(user->closer);
-	free(user);
+	user->connections--;
 }
 
 /* ---- connections ---- */
@@ -145,7 +168,7 @@ static void connection_end(struct local_connection *connection)
 	event_free(connection->readable);
 	epoll_ctl(server->hangups, EPOLL_CTL_DEL, connection->fd, NULL);
 	closer_close_socket(connection->user->closer, connection->fd);
-	user_put(server, connection->user);
+	user_put(connection->user);
 	local_peer_free(&connection->peer);
 	free(connection);
 }
@@ -348,30 +371,32 @@ static void on_readable(evutil_socket_t fd, short events, void *argument)
 
 /* ---- the socket ---- */
 
-static int admit(struct local_server *server, const struct local_user *user)
+/* Why the new connection of @user, who counts it already, must not be; NULL: it may. */
+static const char *reason_to_refuse(const struct local_server *server,
+				    const struct local_user *user)
 {
 	if (server->num_connections >= LOCAL_MAX_CONNECTIONS)
-		return LOCAL_MAX_CONNECTIONS;
-	return user->uid != 0 && user->connections > LOCAL_MAX_PER_USER ? LOCAL_MAX_PER_USER : 0;
+		return "all users together have as many descriptors of /dev/netmap as there can be";
+	if (user->uid != 0 && user->connections > LOCAL_MAX_PER_USER)
+		return "he has as many descriptors of /dev/netmap as he may";
+	if (closer_crowded(user->closer))
+		return "too many descriptors of his wait for one that can't be closed";
+	return NULL;
 }
 
 /* Needs @connection to have its peer. */
 static int connection_start(struct local_server *server, struct local_connection *connection)
 {
 	struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
-	int limit;
+	const char *reason;
 
 	connection->user = user_get(server, connection->peer.uid);
 	if (connection->user == NULL)
 		return -ENOMEM;
-	limit = admit(server, connection->user);
-	if (limit > 0) {
-		server->errors[LOCAL_ERROR_REFUSED]++;
-		log_limited(&connection->user->log_limit, LOG_LEVEL_WARNING,
-			    "netmap socket: refused process %d of user %d: %d descriptors of "
-			    "/dev/netmap are open, which is the most",
-			    (int)connection->peer.pid, (int)connection->peer.uid, limit);
-		user_put(server, connection->user);
+	reason = reason_to_refuse(server, connection->user);
+	if (reason != NULL) {
+		client_error(connection, LOCAL_ERROR_REFUSED, reason);
+		user_put(connection->user);
 		return -EUSERS;
 	}
 	connection->readable = event_new(server->base, connection->fd, EV_READ | EV_PERSIST,
@@ -380,7 +405,7 @@ static int connection_start(struct local_server *server, struct local_connection
 	    epoll_ctl(server->hangups, EPOLL_CTL_ADD, connection->fd, &hangup) < 0) {
 		if (connection->readable != NULL)
 			event_free(connection->readable);
-		user_put(server, connection->user);
+		user_put(connection->user);
 		return -ENOMEM;
 	}
 	TAILQ_INSERT_TAIL(&server->connections, connection, link);
@@ -460,6 +485,7 @@ fail_free:
 void local_server_close(struct local_server *server)
 {
 	struct local_connection *connection, *next;
+	struct local_user *user, *next_user;
 
 	if (server == NULL)
 		return;
@@ -467,6 +493,10 @@ void local_server_close(struct local_server *server)
 	     connection = next) {
 		next = TAILQ_NEXT(connection, link);
 		connection_end(connection);
+	}
+	for (user = TAILQ_FIRST(&server->users); user != NULL; user = next_user) {
+		next_user = TAILQ_NEXT(user, link);
+		user_free(server, user);
 	}
 	socket_listener_close(&server->socket);
 	closer_destroy(server->socket.closer);
@@ -483,9 +513,4 @@ void local_server_get_status(const struct local_server *server, struct local_sta
 		.list = &server->connections,
 	};
 	memcpy(status->errors, server->errors, sizeof(status->errors));
-}
-
-struct log_limit *local_connection_log_limit(struct local_connection *connection)
-{
-	return &connection->user->log_limit;
 }

@@ -101,7 +101,4 @@ struct local_status {
 };
 void local_server_get_status(const struct local_server *server, struct local_status *status);
 
-/* The allowance of log lines of the connection's user. */
-struct log_limit *local_connection_log_limit(struct local_connection *connection);
-
 #endif

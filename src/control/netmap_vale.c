@@ -219,7 +219,7 @@ int netmap_vale_newif(struct netmap_call *call)
 	made->nr_tx_rings = (uint16_t)port->port->tx_rings;
 	made->nr_rx_rings = (uint16_t)port->port->rx_rings;
 	made->nr_mem_id = region_id(port->region->region);
-	log_limited(local_connection_log_limit(call->connection), LOG_LEVEL_INFO,
+	log_limited(local_peer_log_limit(call->peer), LOG_LEVEL_INFO,
 		    "persistent port \"%s\" made for user %d", port->port->name,
 		    (int)call->peer->uid);
 	return 0;
@@ -242,7 +242,7 @@ int netmap_vale_delif(struct netmap_call *call)
 	if (port->users > 0 || port->on_switch != NULL)
 		return error_set(&call->error, EBUSY, "port %s is %s", name,
 				 port->on_switch != NULL ? "attached to a switch" : "in use");
-	log_limited(local_connection_log_limit(call->connection), LOG_LEVEL_INFO,
+	log_limited(local_peer_log_limit(call->peer), LOG_LEVEL_INFO,
 		    "persistent port \"%s\" deleted by user %d", name, (int)call->peer->uid);
 	inventory_persistent_del(call->inventory, port);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Clients of the netmap socket that do not keep to ptnet/local.h: it costs them, and nobody else.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -19,6 +20,8 @@
 
 #include <cmocka.h>
 
+#include "../blocking_socket.h"
+#include "captured_stderr.h"
 #include "netmap_client.h"
 #include "test_control_fixture.h"
 
@@ -222,6 +225,104 @@ static void answers_that_nobody_reads(void **state)
 	close(other);
 }
 
+/* What was not received is not forgotten with the connection that it was asked for on. */
+static void answers_that_nobody_reads_after_the_end(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_register_request("vale0:a");
+	struct ptnet_local_request join = {.version = PTNET_LOCAL_VERSION, .op = PTNET_LOCAL_JOIN};
+	int fd = netmap_connect(fixture), ends[LOCAL_MAX_UNREAD][2];
+
+	assert_int_equal(netmap_errno(fd, &request), 0);
+	for (int i = 0; i < LOCAL_MAX_UNREAD; i++) {
+		reply_pair(ends[i]);
+		netmap_send(fd, &join, sizeof(join), &ends[i][1], 1);
+		close(ends[i][1]);
+	}
+	assert_int_equal(netmap_errno(fd, &join), ENOBUFS);
+	close(fd);
+	netmap_fixture_settle(fixture, 0);
+	fd = netmap_connect(fixture);
+	assert_int_equal(netmap_errno(fd, &request), ENOBUFS);
+	close(fd);
+	netmap_fixture_settle(fixture, 0);
+	for (int i = 0; i < LOCAL_MAX_UNREAD; i++)
+		close(ends[i][0]);
+	assert_unharmed(fixture, -1);
+}
+
+static unsigned count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks) != NULL)
+		count++;
+	closedir(tasks);
+	return count;
+}
+
+/* One thread at most waits for what a user sent, however often he comes and goes. */
+static void descriptors_that_cannot_be_closed(void **state)
+{
+	enum { TIMES = 20 };
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_request(NETMAP_REQ_PORT_INFO_GET, "vale0:a");
+	struct blocking_socket blocking[TIMES];
+	unsigned before = count_threads(), after;
+
+	for (int i = 0; i < TIMES; i++) {
+		int fd = netmap_connect(fixture);
+
+		if (!blocking_socket_open(&blocking[i])) {
+			close(fd);
+			skip();
+		}
+		netmap_send(fd, &request, sizeof(request), &blocking[i].fd, 1);
+		close(blocking[i].fd);
+		assert_int_equal(netmap_errno(fd, &request), 0);
+		close(fd);
+		while (netmap_fixture_counts(fixture).connections > 0)
+			;
+	}
+	after = count_threads();
+	for (int i = 0; i < TIMES; i++)
+		close(blocking[i].peer);
+	netmap_fixture_settle(fixture, 0);
+	assert_true(after <= before + 2);
+}
+
+/* Neither a new connection nor a new port brings new lines. */
+static void who_comes_again_and_again_is_logged_in_moderation(void **state)
+{
+	enum { TIMES = 50 };
+	struct netmap_fixture *fixture = *state;
+	struct captured_stderr captured;
+	static char text[1 << 16];
+	struct netmap_port port;
+
+	log_set_level(LOG_LEVEL_WARNING);
+	capture_stderr(&captured);
+	for (int i = 0; i < TIMES; i++) {
+		int fd = netmap_connect(fixture);
+
+		netmap_send(fd, "", 1, NULL, 0);
+		close(fd);
+		netmap_fixture_settle(fixture, 0);
+	}
+	for (int i = 0; i < TIMES; i++) {
+		assert_int_equal(netmap_open(fixture, &port, "vale0:a"), 0);
+		port.tx->head = port.tx->cur = port.tx->num_slots + 1;
+		assert_false(netmap_txsync(&port));
+		netmap_close(&port);
+		netmap_fixture_settle(fixture, 0);
+	}
+	release_stderr(&captured, text, sizeof(text));
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_true(count_lines(text) < TIMES);
+}
+
 /* Many more than its socket takes: it waits, others are served between. */
 static void a_flood(void **state)
 {
@@ -325,6 +426,9 @@ int main(void)
 		TEST(wrong_descriptors),
 		TEST(reply_sockets_that_take_nothing),
 		TEST(answers_that_nobody_reads),
+		TEST(answers_that_nobody_reads_after_the_end),
+		TEST(descriptors_that_cannot_be_closed),
+		TEST(who_comes_again_and_again_is_logged_in_moderation),
 		TEST(a_flood),
 		TEST(too_many_connections),
 		TEST(too_many_of_one_user),
