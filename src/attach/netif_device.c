@@ -84,7 +84,7 @@ static int find_array(struct netif_device *device, const char *name, uint64_t ad
 	if (reason == NULL)
 		return 0;
 	vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB);
-	log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+	log_limited(port->log_limit, LOG_LEVEL_WARNING,
 		    "port %s: %s array of the CSB, %" PRIu64 " bytes at guest address 0x%" PRIx64
 		    ", is %s",
 		    port->name, name, array_size(device), address, reason);
@@ -109,7 +109,7 @@ static int map_array(struct netif_device *device, const char *name, uint64_t add
 			 device->lost_eventfd, &error);
 	if (result < 0) {
 		vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB);
-		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+		log_limited(port->log_limit, LOG_LEVEL_WARNING,
 			    "port %s: %s array of the CSB at guest address 0x%" PRIx64 ": %s",
 			    port->name, name, address, error.text);
 		return -ENXIO;
@@ -129,7 +129,7 @@ static int map_arrays(struct netif_device *device, struct endpoint_csb *csb)
 	int result;
 
 	if (!pci_config_bus_master(&device->state.config)) {
-		log_limited(&device->port->log_limit, LOG_LEVEL_WARNING,
+		log_limited(device->port->log_limit, LOG_LEVEL_WARNING,
 			    "port %s: the guest wants rings but has not enabled bus mastering",
 			    device->port->name);
 		vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB);
@@ -158,7 +158,7 @@ static int start(struct netif_device *device,
 	int result = 0;
 
 	if (region_lost(port->region)) {
-		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+		log_limited(port->log_limit, LOG_LEVEL_WARNING,
 			    "port %s: region %s has lost memory: delete the port and make it anew",
 			    port->name, region_name(port->region));
 		return -ENXIO;
@@ -629,7 +629,7 @@ void netif_device_csb_lost(struct netif_device *device)
 		return; /* unmapped meanwhile */
 	if (!device->lost) {
 		vfio_user_count_error(device->counters, VFIO_USER_ERROR_CSB_LOST);
-		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+		log_limited(port->log_limit, LOG_LEVEL_WARNING,
 			    "port %s: the memory of the guest's CSB went away: its file was "
 			    "truncated; the rings stop until the guest opens them again",
 			    port->name);

@@ -165,7 +165,7 @@ static int connect_vm(struct netif_listener *listener, int fd)
 	connection->base.ended = connection_ended;
 	vfio_user_server_init(&connection->base.server, fd, listener->closer,
 			      &connection->device.function, listener->name,
-			      &listener->port->log_limit, &listener->counters);
+			      listener->port->log_limit, &listener->counters);
 	socket_peer(fd, &pid, &uid);
 	atomic_store(&listener->peer_pid, pid);
 	atomic_store(&listener->peer_uid, uid);

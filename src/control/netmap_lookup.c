@@ -212,8 +212,9 @@ static void spec_fill(struct made_spec *spec, struct netmap_call *call,
 			   .rx_rings = clamp(wish->rx_rings, 1, 1, NM_BDG_MAXRINGS),
 			   .tx_slots =
 				   clamp(wish->tx_slots, tx_slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS),
-			   .rx_slots = clamp(wish->rx_slots, rx_slots, PORT_MIN_SLOTS,
-					     NM_BDG_MAXSLOTS)},
+			   .rx_slots =
+				   clamp(wish->rx_slots, rx_slots, PORT_MIN_SLOTS, NM_BDG_MAXSLOTS),
+			   .log_limit = local_peer_log_limit(call->peer)},
 		.region = wish->region,
 		.extra_buffers = wish->extra_buffers < MAX_EXTRA_BUFFERS ? wish->extra_buffers
 									 : MAX_EXTRA_BUFFERS,

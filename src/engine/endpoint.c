@@ -25,7 +25,7 @@ static void look_at_all(struct port *port)
 static void log_mended(struct port *port, int mended)
 {
 	if (mended > 0)
-		log_limited(&port->log_limit, LOG_LEVEL_WARNING,
+		log_limited(port->log_limit, LOG_LEVEL_WARNING,
 			    "port %s: %d slots had no buffer of their own and got new ones",
 			    port->name, mended);
 }

@@ -132,7 +132,7 @@ static int ring_init(struct port *port, struct kring *kring, enum kring_dir dir,
 	uint64_t offset = region_ring_offset(port->region, (uint32_t)object);
 	kring->port = port;
 	kring->port_name = port->name;
-	kring->log_limit = &port->log_limit;
+	kring->log_limit = port->log_limit;
 	kring->dir = (uint8_t)dir;
 	kring->index = (uint16_t)index;
 	kring->ring_object = (uint32_t)object;
@@ -265,6 +265,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 		return result;
 	memset(port, 0, sizeof(*port));
 	port->ops = ops;
+	port->log_limit = checked.log_limit != NULL ? checked.log_limit : &port->own_log_limit;
 	memcpy(port->name, checked.name, sizeof(port->name));
 	memcpy(port->mac, checked.mac, sizeof(port->mac));
 	if (mac_is_zero(port->mac))

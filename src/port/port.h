@@ -99,6 +99,8 @@ struct port_config {
 	uint8_t mac[6]; /* reported to guests; all zero: made from the name, locally administered */
 	/* Its users bring a netmap_if each, as host processes do: the port takes none. */
 	bool no_netmap_if;
+	/* Of who may make any number of ports; it outlives them. NULL: the port has its own. */
+	struct log_limit *log_limit;
 };
 
 /* To whom a port belongs: a VM, or any number of host processes, never both. */
@@ -127,8 +129,9 @@ struct port {
 	_Atomic bool running;	 /* an endpoint has started rings */
 	_Atomic uint32_t claims; /* of processes, or PORT_CLAIMED_BY_VM */
 	_Atomic uint64_t bad_kicks;
-	struct log_limit log_limit; /* for lines that the port's owner can cause */
-	void *type_private;	    /* the port type's own */
+	struct log_limit *log_limit;	/* for lines that the port's owner can cause: */
+	struct log_limit own_log_limit; /* this one, or one that config brought */
+	void *type_private;		/* the port type's own */
 };
 
 /* Bytes of a netmap_if for a port of so many rings, entries for host rings included. */
