@@ -200,8 +200,11 @@ static void netmap_if_free(struct port *port)
 }
 
 /* Without a page for the CSB the port works, but only for drivers that bring their own. */
-static void csb_alloc(struct port *port)
+static void csb_alloc(struct port *port, const struct port_config *config)
 {
+	port->csb_index = -1;
+	if (config->no_netmap_if) /* its users have another CSB: leave the page to a VM's port */
+		return;
 	port->csb_index = region_csb_alloc(port->region);
 	if (port->csb_index < 0) {
 		port->csb_index = -1;
@@ -298,7 +301,7 @@ int port_init(struct port *port, const struct port_ops *ops, const struct port_c
 			goto fail_rings;
 	}
 	netmap_if_fill(port);
-	csb_alloc(port);
+	csb_alloc(port, &checked);
 	buffers_enter(port);
 	return 0;
 

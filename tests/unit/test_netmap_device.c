@@ -334,6 +334,24 @@ static void refuse_control(struct netmap_fixture *fixture, const char *request, 
 	json_decref(answer);
 }
 
+/* Programs' pipes leave VMs' ports the CSB pages of the region. */
+static void csb_pages_are_for_vms(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct netmap_port pipe;
+	json_t *shown;
+
+	netmap_fixture_control(fixture, "{\"command\": \"port-add\", \"arguments\": "
+					"{\"name\": \"vale0:web\", \"pipes\": 1}}");
+	assert_int_equal(netmap_open(fixture, &pipe, "vale0:web{1"), 0);
+	netmap_fixture_control(fixture, "{\"command\": \"pipe-add\", \"arguments\": "
+					"{\"name\": \"vale0:web{2\"}}");
+	shown = shown_port(fixture, "vale0:web{2");
+	assert_true(json_is_true(json_object_get(shown, "region_csb")));
+	json_decref(shown);
+	netmap_close(&pipe);
+}
+
 static void a_port_that_is_deleted_under_a_program(void **state)
 {
 	static const char *const names[] = {"vale0:made", "vale0:configured", "per0"};
@@ -615,6 +633,7 @@ int main(void)
 		TEST(a_pipe_keeps_its_queue),
 		TEST(a_port_is_a_vms_or_programs),
 		TEST(programs_are_shown),
+		TEST(csb_pages_are_for_vms),
 		TEST(a_port_that_is_deleted_under_a_program),
 		TEST(a_pipe_that_is_deleted_under_a_program),
 		TEST(memory_of_a_deleted_port_comes_back),
