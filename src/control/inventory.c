@@ -282,8 +282,15 @@ static int switch_make(struct inventory_switch **out, struct inventory *inventor
 static int switch_unmake(struct inventory *inventory, struct inventory_switch *gone,
 			 struct error *error)
 {
-	int rc = vale_destroy(gone->vale, error);
+	int rc;
 
+	if (gone->num_second > 0)
+		return error_set(error, EBUSY,
+				 "switch %s is the second one that %u persistent port%s attached "
+				 "to; detach them first",
+				 vale_name(gone->vale), gone->num_second,
+				 gone->num_second == 1 ? " is" : "s are");
+	rc = vale_destroy(gone->vale, error);
 	if (rc < 0)
 		return rc;
 	TAILQ_REMOVE(&inventory->switches, gone, link);

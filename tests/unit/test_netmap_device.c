@@ -334,6 +334,31 @@ static void refuse_control(struct netmap_fixture *fixture, const char *request, 
 	json_decref(answer);
 }
 
+/* A persistent port that is also on another switch keeps that, too, though it has no port. */
+static void a_second_switch_stays(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_request(NETMAP_REQ_VALE_NEWIF, "per0");
+	int fd = netmap_connect(fixture);
+
+	netmap_fixture_control(fixture, "{\"command\": \"switch-add\", \"arguments\": "
+					"{\"name\": \"valeB\"}}");
+	assert_int_equal(netmap_errno(fd, &request), 0);
+	request = netmap_request(NETMAP_REQ_VALE_ATTACH, "valeA:per0");
+	assert_int_equal(netmap_errno(fd, &request), 0);
+	request = netmap_request(NETMAP_REQ_VALE_ATTACH, "valeB:per0");
+	assert_int_equal(netmap_errno(fd, &request), 0);
+	refuse_control(fixture,
+		       "{\"command\": \"switch-del\", \"arguments\": {\"name\": \"valeB\"}}",
+		       "EBUSY");
+	netmap_fixture_control(fixture, "{\"command\": \"port-del\", \"arguments\": "
+					"{\"name\": \"per0\"}}");
+	netmap_fixture_control(fixture, "{\"command\": \"switch-del\", \"arguments\": "
+					"{\"name\": \"valeB\"}}");
+	assert_int_equal(netmap_fixture_counts(fixture).switches, 0);
+	close(fd);
+}
+
 /* Programs' pipes leave VMs' ports the CSB pages of the region. */
 static void csb_pages_are_for_vms(void **state)
 {
@@ -633,6 +658,7 @@ int main(void)
 		TEST(a_pipe_keeps_its_queue),
 		TEST(a_port_is_a_vms_or_programs),
 		TEST(programs_are_shown),
+		TEST(a_second_switch_stays),
 		TEST(csb_pages_are_for_vms),
 		TEST(a_port_that_is_deleted_under_a_program),
 		TEST(a_pipe_that_is_deleted_under_a_program),
