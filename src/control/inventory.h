@@ -34,6 +34,8 @@ struct inventory_region {
 	bool implicit;
 	unsigned num_ports; /* that lie in it */
 	unsigned num_holds; /* of requests under way: inventory_region_hold() */
+	uint64_t external;  /* bytes of address space that a program's EXTMEM takes; else 0 */
+	uid_t external_uid; /* whose */
 	struct region *region;
 	struct memdev_listener *listener; /* NULL: made for programs */
 	struct region_watch *watch;	  /* then; else the listener has one */

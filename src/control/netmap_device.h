@@ -18,6 +18,11 @@
 
 /* Ports and regions that one user's programs keep; root's are not counted. */
 #define NETMAP_MAX_MADE 1024
+/*
+ * Bytes of external memory that one user's programs have; root's are not counted. They cost
+ * address space before they cost memory, and that is the whole daemon's.
+ */
+#define NETMAP_MAX_EXTERNAL (UINT64_C(1) << 38)
 /* Switches that exist for programs' ports only. */
 #define NETMAP_MAX_SWITCHES 256
 

@@ -11,6 +11,23 @@
 
 /* ---- memory that the program brings (section 7.1) ---- */
 
+static int may_have_external(struct netmap_call *call, uint64_t memsize)
+{
+	const struct inventory_region *region;
+	uint64_t has = 0;
+
+	if (memsize == 0)
+		return error_set(&call->error, ENOMEM, "external memory of 0 bytes");
+	TAILQ_FOREACH (region, &call->inventory->regions, link)
+		has += region->external_uid == call->peer->uid ? region->external : 0;
+	if (call->peer->uid == 0 || memsize <= NETMAP_MAX_EXTERNAL - has)
+		return 0;
+	return error_set(&call->error, ENOMEM,
+			 "user %d would have more than %llu GiB of external memory, which is the "
+			 "most",
+			 (int)call->peer->uid, (unsigned long long)NETMAP_MAX_EXTERNAL >> 30);
+}
+
 static int extmem_region(struct netmap_call *call, struct inventory_region **region)
 {
 	struct ptnet_local_options *options = &call->answer->reply.options;
@@ -26,8 +43,8 @@ static int extmem_region(struct netmap_call *call, struct inventory_region **reg
 	};
 	int rc = netmap_may_make(call);
 
-	if (rc == 0 && memsize == 0)
-		rc = error_set(&call->error, ENOMEM, "external memory of 0 bytes");
+	if (rc == 0)
+		rc = may_have_external(call, memsize);
 	if (rc == 0)
 		rc = inventory_made_region(region, call->inventory, "external", &config,
 					   &call->error);
@@ -35,6 +52,8 @@ static int extmem_region(struct netmap_call *call, struct inventory_region **reg
 	if (rc < 0 || *region == NULL)
 		return rc;
 	inventory_region_hold(*region);
+	(*region)->external = memsize;
+	(*region)->external_uid = call->peer->uid;
 	netmap_pools_describe((*region)->region, &options->extmem);
 	options->extmem.nr_memsize = memsize;
 	return 0;

@@ -284,6 +284,29 @@ static void one_user_makes_only_so_many(void **state)
 	close(root);
 }
 
+/* What costs no memory costs address space. */
+static void one_user_has_only_so_much_external_memory(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	struct ptnet_local_request request = netmap_register_request("null");
+	int alice = connect_alice(fixture), bob = connect_bob(fixture), second;
+
+	request.body.reg.nr_mode = NR_REG_NULL;
+	request.options.present = PTNET_LOCAL_OPT_EXTMEM;
+	request.options.extmem.nr_memsize = NETMAP_MAX_EXTERNAL + 4096;
+	assert_int_equal(netmap_errno(alice, &request), ENOMEM);
+	request.options.extmem.nr_memsize = NETMAP_MAX_EXTERNAL / 2 + 4096;
+	assert_int_equal(netmap_errno(alice, &request), 0);
+	second = connect_alice(fixture);
+	assert_int_equal(netmap_errno(second, &request), ENOMEM);
+	assert_int_equal(netmap_errno(bob, &request), 0);
+	close(alice);
+	netmap_fixture_settle(fixture, 2);
+	assert_int_equal(netmap_errno(second, &request), 0);
+	close(second);
+	close(bob);
+}
+
 int main(void)
 {
 #define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, netmap_fixture_close)
@@ -296,6 +319,7 @@ int main(void)
 		TEST(memory_of_others, setup),
 		TEST(the_global_region_for_all, setup_global),
 		TEST(one_user_makes_only_so_many, setup),
+		TEST(one_user_has_only_so_much_external_memory, setup),
 	};
 
 	if (geteuid() != 0) {
