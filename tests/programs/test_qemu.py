@@ -2,6 +2,7 @@
 """Debian's QEMU with its netmap backend: guests with virtio-net that know nothing of netmap."""
 
 import itertools
+import shutil
 
 import pytest
 
@@ -32,12 +33,13 @@ class NetmapGuest(Guest):
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    return build_image(tmp_path_factory.mktemp("image") / "image", modules=["virtio_net"])
+    path = tmp_path_factory.mktemp("image") / "image"
+    return build_image(path, modules=["virtio_net"], programs=[shutil.which("socat")])
 
 
 @pytest.mark.parametrize("ports", [("vale0:alice", "vale0:bob"), ("netmap:vms{1", "netmap:vms}1")], ids=["vale", "pipe"])
 def test_two_guests(daemon, built_program, image, ports):
-    """They ping each other, with packets of all sizes, and exchange a megabyte over TCP."""
+    """They ping each other, with packets of all sizes, and 8 MB cross over TCP."""
     qemu = built_program("qemu") / "qemu-system-x86_64"
     guests = [NetmapGuest(daemon, qemu, *words) for words in zip(("alice", "bob"), (image, image), ports)]
     for guest in guests:
@@ -54,9 +56,10 @@ def test_two_guests(daemon, built_program, image, ports):
         for size in (0, 56, 1000, 1472):
             alice.check(f"ping -q -c 10 -i 0.05 -s {size} 10.0.0.2")
             bob.check(f"ping -q -c 10 -i 0.05 -s {size} 10.0.0.1")
-        job = bob.spawn("nc -l -p 5000 | md5sum")
-        bob.check("until grep -q :1388 /proc/net/tcp*; do usleep 10000; done")
-        sent = alice.check("head -c 1000000 /dev/urandom >/tmp/file; md5sum </tmp/file; nc -w 60 10.0.0.2 5000 </tmp/file")
+        job = bob.spawn("socat -u TCP-LISTEN:5000 CREATE:/tmp/got && sha256sum </tmp/got")
+        bob.check("until grep -qi :1388 /proc/net/tcp*; do usleep 10000; done")
+        sent = alice.check("head -c 8000000 /dev/urandom >/tmp/sent && sha256sum </tmp/sent")
+        alice.check("socat -u OPEN:/tmp/sent TCP:10.0.0.2:5000")
         assert job.check() == sent
         for guest in guests:
             guest.shutdown()
