@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "daemon.h"
 #include "epoll_set.h"
+#include "pool.h"
 #include "real.h"
 #include "sleeper.h"
 #include "table.h"
@@ -18,13 +18,14 @@
 static struct description *all, *unused;
 static uint32_t count;
 static struct shim_region *regions;
+static struct pool region_pool = POOL(struct shim_region);
 
 /* ---- regions ---- */
 
 static struct shim_region *region_map(int fd, const struct stat *file,
 				      const struct ptnet_local_binding *binding)
 {
-	struct shim_region *region = calloc(1, sizeof(*region));
+	struct shim_region *region = pool_get(&region_pool);
 
 	if (region == NULL) {
 		raw_close(fd);
@@ -37,7 +38,7 @@ static struct shim_region *region_map(int fd, const struct stat *file,
 			real.munmap(region->base, binding->map_size);
 		else
 			raw_close(fd);
-		free(region);
+		pool_put(&region_pool, region);
 		return NULL;
 	}
 	region->dev = file->st_dev;
@@ -84,7 +85,7 @@ static void region_put(struct shim_region *region)
 	*link = region->next;
 	real.munmap(region->base, region->map_size);
 	hidden_close(&region->file);
-	free(region);
+	pool_put(&region_pool, region);
 }
 
 struct shim_region *region_of_program(uint64_t base, uint64_t size)

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "clock.h"
+#include "pool.h"
 #include "readiness.h"
 #include "real.h"
 #include "sleeper.h"
@@ -54,6 +55,7 @@ struct epoll_set {
 } __attribute__((aligned(64)));
 
 static struct epoll_set *sets;
+static struct pool item_pool = POOL(struct item);
 
 /* ---- references ---- */
 
@@ -64,16 +66,14 @@ static void items_free(struct item *item)
 
 		if (item->child != NULL)
 			epoll_set_put_locked(item->child);
-		free(item);
+		pool_put(&item_pool, item);
 		item = next;
 	}
 }
 
-/*
- * Sets are not given back to the allocator: somebody may be looking at this one. They are few, and
- * used again.
- */
+/* Their memory remains sets', which are used again: somebody may be looking at this one. */
 static struct epoll_set *unused_sets;
+static struct pool set_pool = POOL(struct epoll_set);
 
 void epoll_set_ref_locked(struct epoll_set *set)
 {
@@ -184,9 +184,9 @@ static struct epoll_set *set_new(void)
 	if (set != NULL) {
 		unused_sets = set->next;
 	} else {
-		if (posix_memalign((void **)&set, _Alignof(struct epoll_set), sizeof(*set)) != 0)
+		set = pool_get(&set_pool);
+		if (set == NULL)
 			return NULL;
-		memset(set, 0, sizeof(*set));
 	}
 	pthread_mutex_init(&set->lock, NULL);
 	set->inner.fd = set->nudge.fd = -1;
@@ -267,7 +267,7 @@ static int item_add(struct epoll_set *set, int fd, struct description *d, struct
 
 	if (*link != NULL)
 		return -EEXIST;
-	item = calloc(1, sizeof(*item));
+	item = pool_get(&item_pool);
 	if (item == NULL)
 		return -ENOMEM;
 	item->fd = fd;
@@ -338,7 +338,7 @@ void epoll_set_forget(struct description *d)
 
 			if (item->d == d) {
 				*link = item->next;
-				free(item);
+				pool_put(&item_pool, item);
 			} else {
 				link = &item->next;
 			}

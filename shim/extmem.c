@@ -2,7 +2,6 @@
 #include "extmem.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "mapping.h"
 #include "real.h"
@@ -69,16 +68,21 @@ static int map_over(struct description *d, const struct nmreq_opt_extmem *extmem
 {
 	struct shim_region *region = d->region;
 	void *base = (void *)(uintptr_t)extmem->nro_usrptr;
+	int error;
 
 	if (region->memsize > whole_pages(extmem->nro_info.nr_memsize))
 		return -ENOMEM;
+	if (!mapping_note_program((uintptr_t)base, region->memsize))
+		return -ENOMEM;
 	if (real.mmap(base, region->memsize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		      hidden_fd(&region->file), 0) == MAP_FAILED)
-		return -errno;
+		      hidden_fd(&region->file), 0) == MAP_FAILED) {
+		error = errno;
+		mapping_gone((uintptr_t)base, region->memsize);
+		return -error;
+	}
 	region->program_base = extmem->nro_usrptr;
 	region->program_size = region->memsize;
 	region->program_pools = *made;
-	mapping_watch();
 	return 0;
 }
 

@@ -2,26 +2,54 @@
 #include "mapping.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "description.h"
+#include "pool.h"
 #include "real.h"
 #include "table.h"
 
 #define PAGE 4096u
 
+/*
+ * Changed under shim_lock(), looked at without: an allocator of the program's unmaps memory of its
+ * own under locks of its own. So they stay in the list for ever, and are used again.
+ */
 struct mapping {
-	struct mapping *next;
-	uintptr_t start, end;
-	struct hidden copy;
+	struct mapping *next; /* constant */
+	uintptr_t start, end; /* atomic; equal: not in use */
+	struct hidden copy;   /* -1: of the program's own memory, or it could not be made */
 };
 
-static struct mapping *mappings; /* under shim_lock() */
-static bool watching;
+static struct mapping *mappings;
+static struct pool mapping_pool = POOL(struct mapping);
+static uint32_t changes; /* odd: under way */
 
-void mapping_watch(void)
+static uintptr_t end_of(uintptr_t start, size_t size)
 {
-	__atomic_store_n(&watching, true, __ATOMIC_RELAXED);
+	return start + ((size + PAGE - 1) & ~(size_t)(PAGE - 1));
+}
+
+/* Is something of what we keep in mind there? No lock. */
+static bool concerns(uintptr_t start, size_t size)
+{
+	uint32_t before = __atomic_load_n(&changes, __ATOMIC_ACQUIRE);
+	const struct mapping *m;
+
+	for (m = __atomic_load_n(&mappings, __ATOMIC_ACQUIRE); m != NULL; m = m->next)
+		if (start < __atomic_load_n(&m->end, __ATOMIC_ACQUIRE) &&
+		    __atomic_load_n(&m->start, __ATOMIC_ACQUIRE) < end_of(start, size))
+			return shim_own_process();
+	return SHIM_UNLIKELY((before & 1) != 0 ||
+			     before != __atomic_load_n(&changes, __ATOMIC_ACQUIRE)) &&
+	       shim_own_process();
+}
+
+static void change(struct mapping *m, uintptr_t start, uintptr_t end)
+{
+	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&m->start, start, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->end, end, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
 }
 
 /* The kernel's rules for what may be mapped (spec/netmap-api.md section 8). */
@@ -39,65 +67,83 @@ static int check(struct description *d, int fd, size_t size, int flags, off_t of
 	return 0;
 }
 
-/* Without memory for it the mapping lives, but doesn't keep the port. Under shim_lock(). */
-static struct mapping *mapping_new(uintptr_t start, uintptr_t end, int fd)
+static struct mapping *mapping_new(uintptr_t start, uintptr_t end)
 {
-	struct mapping *m = calloc(1, sizeof(*m));
-	int copy = raw_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct mapping *m;
 
-	if (m == NULL || copy < 0 || hidden_keep(copy, &m->copy) < 0) {
-		if (m == NULL && copy >= 0)
-			raw_close(copy);
-		free(m);
-		return NULL;
+	for (m = mappings; m != NULL && m->start != m->end; m = m->next)
+		;
+	if (m == NULL) {
+		m = pool_get(&mapping_pool);
+		if (m == NULL)
+			return NULL;
+		m->next = mappings;
+		__atomic_store_n(&mappings, m, __ATOMIC_RELEASE);
 	}
-	m->start = start;
-	m->end = end;
-	m->next = mappings;
-	mappings = m;
-	mapping_watch();
+	m->copy.fd = -1;
+	change(m, start, end);
 	return m;
+}
+
+/* Without memory or a descriptor for it the mapping lives, but doesn't keep the port. */
+static void mapping_keep(uintptr_t start, uintptr_t end, int fd)
+{
+	struct mapping *m = mapping_new(start, end);
+	int copy;
+
+	if (m == NULL)
+		return;
+	copy = raw_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy >= 0)
+		hidden_keep(copy, &m->copy);
 }
 
 /* Takes [start, end) out of a mapping, of which more than that is left; it may become two. */
 static void cut(struct mapping *m, uintptr_t start, uintptr_t end)
 {
 	if (start <= m->start) {
-		m->start = end;
+		change(m, end, m->end);
 	} else if (end >= m->end) {
-		m->end = start;
+		change(m, m->start, start);
 	} else {
-		mapping_new(end, m->end, m->copy.fd);
-		m->end = start;
+		if (m->copy.fd >= 0)
+			mapping_keep(end, m->end, m->copy.fd);
+		else
+			mapping_new(end, m->end);
+		change(m, m->start, start);
 	}
 }
 
-static void gone_locked(uintptr_t start, size_t size)
+void mapping_gone(uintptr_t start, size_t size)
 {
-	uintptr_t end = start + ((size + PAGE - 1) & ~(size_t)(PAGE - 1));
-	struct mapping **link = &mappings, *m;
+	uintptr_t end = end_of(start, size);
+	struct mapping *m;
 	int error = errno;
 
 	region_program_unmapped(start, size);
-	while ((m = *link) != NULL) {
-		if (start <= m->start && end >= m->end) {
-			*link = m->next;
-			hidden_close(&m->copy);
-			free(m);
+	for (m = mappings; m != NULL; m = m->next) {
+		if (start >= m->end || m->start >= end)
 			continue;
-		}
-		if (start < m->end && m->start < end)
+		if (start <= m->start && end >= m->end) {
+			change(m, 0, 0);
+			hidden_close(&m->copy);
+		} else {
 			cut(m, start, end);
-		link = &m->next;
+		}
 	}
 	errno = error;
+}
+
+bool mapping_note_program(uintptr_t start, size_t size)
+{
+	mapping_gone(start, size);
+	return mapping_new(start, end_of(start, size)) != NULL;
 }
 
 static void *map(struct description *d, int fd, void *address, size_t size, int protection,
 		 int flags, off_t offset)
 {
 	int result = check(d, fd, size, flags, offset);
-	size_t whole = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
 	sigset_t signals;
 	void *memory;
 
@@ -108,8 +154,8 @@ static void *map(struct description *d, int fd, void *address, size_t size, int 
 	shim_lock(&signals);
 	memory = real.mmap(address, size, protection, flags, hidden_fd(&d->region->file), offset);
 	if (memory != MAP_FAILED) {
-		gone_locked((uintptr_t)memory, size);
-		mapping_new((uintptr_t)memory, (uintptr_t)memory + whole, fd);
+		mapping_gone((uintptr_t)memory, size);
+		mapping_keep((uintptr_t)memory, end_of((uintptr_t)memory, size), fd);
 	}
 	shim_unlock(&signals);
 	return memory;
@@ -124,14 +170,9 @@ static void *map_fixed(void *address, size_t size, int protection, int flags, in
 	shim_lock(&signals);
 	memory = real.mmap(address, size, protection, flags, fd, offset);
 	if (memory != MAP_FAILED)
-		gone_locked((uintptr_t)memory, size);
+		mapping_gone((uintptr_t)memory, size);
 	shim_unlock(&signals);
 	return memory;
-}
-
-static bool is_watching(void)
-{
-	return SHIM_UNLIKELY(__atomic_load_n(&watching, __ATOMIC_RELAXED)) && shim_own_process();
 }
 
 static void *map_any(void *address, size_t size, int protection, int flags, int fd, off_t offset)
@@ -142,7 +183,7 @@ static void *map_any(void *address, size_t size, int protection, int flags, int 
 	if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && table_in_use())
 		d = description_get(fd);
 	if (d == NULL) {
-		if ((flags & MAP_FIXED) != 0 && is_watching())
+		if ((flags & MAP_FIXED) != 0 && concerns((uintptr_t)address, size))
 			return map_fixed(address, size, protection, flags, fd, offset);
 		memory = real.mmap(address, size, protection, flags, fd, offset);
 		/* That is what a socket says; it may be one of ours that we don't know. */
@@ -175,12 +216,12 @@ SHIM_EXPORT int munmap(void *address, size_t size)
 	sigset_t signals;
 	int result;
 
-	if (!is_watching())
+	if (SHIM_LIKELY(!concerns((uintptr_t)address, size)))
 		return real.munmap(address, size);
 	shim_lock(&signals);
 	result = real.munmap(address, size);
 	if (result == 0)
-		gone_locked((uintptr_t)address, size);
+		mapping_gone((uintptr_t)address, size);
 	shim_unlock(&signals);
 	return result;
 }

@@ -172,6 +172,50 @@ def test_other_preloaded_objects(daemon):
     assert re.fullmatch(rf".*/libptnet-shim\.so:{re.escape(path)}\n", done.stdout)
 
 
+@pytest.mark.parametrize("name", ["copies", "many-ports", "epoll-level"])
+def test_an_allocator_that_unmaps(daemon, tmp_path, name):
+    """An allocator gives memory back while the shim is at work below it."""
+    source = tmp_path / "allocator.c"
+    source.write_text(
+        """
+        #define _GNU_SOURCE
+        #include <string.h>
+        #include <sys/mman.h>
+        struct head { size_t size, pad; };
+        void *malloc(size_t size)
+        {
+            struct head *h = mmap(0, size + sizeof(*h), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+            if (h == MAP_FAILED)
+                return 0;
+            h->size = size;
+            return h + 1;
+        }
+        void free(void *p)
+        {
+            struct head *h = (struct head *)p - 1;
+
+            if (p)
+                munmap(h, h->size + sizeof(*h));
+        }
+        void *calloc(size_t count, size_t size) { return malloc(count * size); }
+        void *realloc(void *p, size_t size)
+        {
+            void *q = malloc(size);
+
+            if (q && p)
+                memcpy(q, p, ((struct head *)p)[-1].size < size ? ((struct head *)p)[-1].size : size);
+            free(p);
+            return q;
+        }
+        """
+    )
+    library = tmp_path / "allocator.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-O1", "-o", library, source], check=True)
+    done = daemon.run(built("host-programs"), name, f"u{host_tests().index(name)}", env={**os.environ, "LD_PRELOAD": str(library)})
+    assert done.returncode == 0, done.stdout
+
+
 def test_address_sanitizer(daemon, tmp_path):
     """A program with the shared runtime, which insists on being first, and one with the static one."""
     source = tmp_path / "program.c"
