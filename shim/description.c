@@ -165,6 +165,7 @@ static void description_unbind(struct description *d)
 		hidden_close(&d->rings[i].kick);
 		hidden_close(&d->rings[i].interrupt);
 	}
+	d->num_tx = d->num_rx = 0;
 	if (d->csb != NULL)
 		real.munmap(d->csb, sizeof(*d->csb));
 	d->csb = NULL;

@@ -19,6 +19,7 @@
 
 #define DEEPEST 5 /* epolls in epolls, as the kernel allows */
 #define EVENTS	16
+#define LOOKS	3	/* at an epoll that is ready because a ring has moved */
 #define MOMENT	1000000 /* ns to sleep at most if somebody was at a ring */
 
 #define EVENTS_IN  (EPOLLIN | EPOLLRDNORM)
@@ -35,8 +36,9 @@ struct item {
 	epoll_data_t data;
 	bool watched;  /* its rings' interrupts are in the inner epoll */
 	bool disabled; /* EPOLLONESHOT has been reported */
-	bool fresh;    /* EPOLLET: not reported since it was added or changed */
-	/* EPOLLET: hwtail of each ring when it was reported last. */
+	/* EPOLLET: what was ready when it was reported last, and has been ever since; */
+	uint32_t still;
+	/* hwtail of each ring, when one began to look at what was then reported. */
 	uint32_t reported[PTNET_MAX_RINGS];
 };
 
@@ -257,7 +259,7 @@ static void item_set(struct epoll_set *set, struct item *item, const struct epol
 	item->events = event->events;
 	item->data = event->data;
 	item->disabled = false;
-	item->fresh = true;
+	item->still = 0;
 }
 
 static int item_add(struct epoll_set *set, int fd, struct description *d, struct epoll_set *child,
@@ -359,6 +361,7 @@ struct look {
 	uint32_t events;
 	bool watched;
 	epoll_data_t data;
+	uint32_t hwtail[PTNET_MAX_RINGS]; /* EPOLLET: of each bound ring, before looking */
 };
 
 static bool try_ref(uint32_t *refs)
@@ -413,31 +416,49 @@ static void look_done(struct look *look)
 		epoll_set_put(look->child);
 }
 
-static bool moved(const struct item *item, const struct description *d)
+static unsigned rings_of(const struct look *look)
 {
-	unsigned i;
+	const struct description *d = look->d;
 
-	for (i = 0; i < d->num_tx + d->num_rx; i++)
-		if (d->rings[i].ktoa != NULL &&
-		    PTNET_LOAD_RELAXED(&d->rings[i].ktoa->hwtail) != item->reported[i])
+	return (look->events & EPOLLET) != 0 && d != NULL && description_bound(d)
+		       ? d->num_tx + d->num_rx
+		       : 0;
+}
+
+/* Before one looks: what comes later may be seen or not, and must be news. */
+static void note_hwtails(struct look *look)
+{
+	unsigned i, rings = rings_of(look);
+
+	for (i = 0; i < rings; i++)
+		look->hwtail[i] = look->d->rings[i].ktoa != NULL
+					  ? PTNET_LOAD_RELAXED(&look->d->rings[i].ktoa->hwtail)
+					  : 0;
+}
+
+static bool moved(const struct item *item, const struct look *look)
+{
+	unsigned i, rings = rings_of(look);
+
+	for (i = 0; i < rings; i++)
+		if (look->hwtail[i] != item->reported[i])
 			return true;
 	return false;
 }
 
-static void remember(struct item *item, const struct description *d)
+/*
+ * EPOLLET: an event is that something is ready that was not, or that hwtail has moved, which is
+ * when netmap would have woken us. (hwtail alone would not do: it may have come round.)
+ */
+static bool is_new_edge(struct item *item, const struct look *look, uint32_t ready)
 {
-	unsigned i;
-
-	for (i = 0; i < d->num_tx + d->num_rx; i++)
-		if (d->rings[i].ktoa != NULL)
-			item->reported[i] = PTNET_LOAD_RELAXED(&d->rings[i].ktoa->hwtail);
+	if (look->d != NULL)
+		item->still &= ready;
+	return (ready & ~item->still) != 0 || moved(item, look);
 }
 
-/*
- * An item was found ready: is it to be reported? If @take, it is being so. EPOLLET: an event is
- * that hwtail has moved since, which is when netmap would have woken us.
- */
-static bool is_news(struct epoll_set *set, const struct look *look, bool take)
+/* An item was looked at: is it to be reported? If @take, it is being so. */
+static bool is_news(struct epoll_set *set, const struct look *look, uint32_t ready, bool take)
 {
 	struct item *item;
 	bool news = false;
@@ -446,13 +467,13 @@ static bool is_news(struct epoll_set *set, const struct look *look, bool take)
 	for (item = set->items; item != NULL && item->serial != look->serial; item = item->next)
 		;
 	if (item != NULL && !item->disabled) {
-		news = (item->events & EPOLLET) == 0 || item->fresh ||
-		       (look->d != NULL && moved(item, look->d));
+		news = (item->events & EPOLLET) == 0 || is_new_edge(item, look, ready);
+		news &= ready != 0;
 		if (news && take) {
-			item->fresh = false;
+			item->still = ready;
 			item->disabled = (item->events & EPOLLONESHOT) != 0;
-			if (look->d != NULL && (item->events & EPOLLET) != 0)
-				remember(item, look->d);
+			memcpy(item->reported, look->hwtail,
+			       rings_of(look) * sizeof(look->hwtail[0]));
 		}
 	}
 	pthread_mutex_unlock(&set->lock);
@@ -467,10 +488,11 @@ static unsigned directions_of(uint32_t events)
 	       ((events & EVENTS_IN) != 0 ? SLEEP_RX : 0);
 }
 
-static uint32_t look_at(const struct look *look, bool *busy, unsigned depth)
+static uint32_t look_at(struct look *look, bool *busy, unsigned depth)
 {
 	uint32_t events;
 
+	note_hwtails(look);
 	if (look->child != NULL)
 		return set_has_ready(look->child, busy, depth + 1) ? look->events & EVENTS_IN : 0;
 	events = (uint16_t)readiness(look->d, look->fd,
@@ -491,7 +513,7 @@ static bool set_has_ready(struct epoll_set *set, bool *busy, unsigned depth)
 		return false;
 	while (!ready && next_look(set, after, false, &look)) {
 		after = look.serial;
-		ready = look_at(&look, busy, depth) != 0 && is_news(set, &look, false);
+		ready = is_news(set, &look, look_at(&look, busy, depth), false);
 		look_done(&look);
 	}
 	return ready;
@@ -525,7 +547,7 @@ static void collect_between(struct epoll_set *set, uint64_t after, uint64_t last
 		/* The kernel knows epolls in the epoll as well. */
 		if (ready != 0 && look.child != NULL && is_reported(report, look.data))
 			ready = 0;
-		if (ready != 0 && is_news(set, &look, true)) {
+		if (look.serial <= last && is_news(set, &look, ready, true)) {
 			report->events[report->count].events = ready;
 			report->events[report->count++].data = look.data;
 			set->resume = look.serial;
@@ -661,23 +683,37 @@ static void set_drain(struct epoll_set *set, unsigned depth)
 	errno = error;
 }
 
-bool epoll_set_ready(struct epoll_set *set, int epoll, bool *busy)
-{
-	struct pollfd fd = {epoll, POLLIN, 0};
-
-	if (set_has_ready(set, busy, 0))
-		return true;
-	set_drain(set, 0);
-	return real.poll(&fd, 1, 0) > 0;
-}
-
-/* ---- epoll_ctl ---- */
-
+/* Has those look again who are in epoll_wait(). */
 static void nudge(struct epoll_set *set)
 {
 	if (__atomic_load_n(&set->waiting, __ATOMIC_SEQ_CST) != 0)
 		hidden_signal(&set->nudge);
 }
+
+/* First what went by is forgotten, then one looks: what comes in between wakes us again. */
+bool epoll_set_ready(struct epoll_set *set, int epoll, bool *busy)
+{
+	int i;
+
+	for (i = 0; i < LOOKS; i++) {
+		struct pollfd fds[] = {{epoll, POLLIN, 0}, {hidden_fd(&set->inner), POLLIN, 0}};
+
+		set_drain(set, 0);
+		if (set_has_ready(set, busy, 0)) {
+			/* They may have been woken by what we have just forgotten. */
+			nudge(set);
+			return true;
+		}
+		if (real.poll(fds, 2, 0) <= 0)
+			return false;
+		if (fds[1].revents == 0)
+			return fds[0].revents != 0;
+	}
+	/* A ring of ours keeps moving: that is for who waits for the epoll to look at. */
+	return true;
+}
+
+/* ---- epoll_ctl ---- */
 
 /*
  * The epoll @epoll has got a set, and may have been put into other epolls before: these need one

@@ -331,7 +331,13 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		ready = look(w) + look_at_sets(w);
 		if (ready > 0) {
 			disarm(w);
-			return look_at_all(w);
+			ready = look_at_all(w);
+			if (ready != 0)
+				return ready;
+			/* An epoll was readable for a moment only. */
+			if (deadline_over(&deadline))
+				return 0;
+			continue;
 		}
 		of_others = sleep_once(w, &deadline, mask);
 		disarm(w);
@@ -343,10 +349,10 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 			ready += look_at_sets(w);
 		if (of_others > 0)
 			ready = finish(w);
-		if (ready > 0)
-			return of_others > 0 ? ready : look_at_all(w);
-		if (over)
-			return 0;
+		if (ready > 0 && of_others == 0)
+			ready = look_at_all(w);
+		if (ready != 0 || over)
+			return ready;
 	}
 }
 

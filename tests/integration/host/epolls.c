@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* epoll with ports in it. */
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +101,47 @@ static void edge(void)
 	expect(epoll, EPOLLIN, 4);
 	modify(epoll, b.fd, EPOLLIN | EPOLLET, 5);
 	expect(epoll, EPOLLIN, 5);
+	expect(epoll, 0, 0);
+}
+
+/* The ring's tail is where it was when it was reported, a whole round later. */
+static void edge_comes_round(void)
+{
+	int epoll = epoll_create1(0);
+	struct port a, b;
+	uint32_t i;
+
+	switch_open(&a, &b);
+	add(epoll, b.fd, EPOLLIN | EPOLLET, 4);
+	send_one(&a, 1);
+	expect(epoll, EPOLLIN, 4);
+	receive(&b, 1);
+	for (i = 1; i < b.rx->num_slots; i++) {
+		send_one(&a, i);
+		receive(&b, i);
+	}
+	expect(epoll, 0, 0);
+	send_one(&a, 2);
+	expect(epoll, EPOLLIN, 4);
+}
+
+/* A REGISTER that fails at its last step leaves nothing that the epoll would look at. */
+static void edge_without_a_port(void)
+{
+	int epoll = epoll_create1(0), fd = open(NETMAP_DEVICE_NAME, O_RDWR);
+	struct nmreq_option option = {.nro_reqtype = 77};
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+	struct nmreq_header header = {.nr_version = NETMAP_API,
+				      .nr_reqtype = NETMAP_REQ_REGISTER,
+				      .nr_options = (uintptr_t)&option,
+				      .nr_body = (uintptr_t)&reg};
+
+	snprintf(header.nr_name, sizeof(header.nr_name), "vale%s:u", name_suffix);
+	add(epoll, fd, EPOLLIN | EPOLLET, 4);
+	need_errno(EOPNOTSUPP, ioctl(fd, NIOCCTRL, &header));
+	expect(epoll, EPOLLERR, 4);
+	expect(epoll, 0, 0);
+	need(port_bind(fd, "vale~:u", 0, &reg) == 0);
 	expect(epoll, 0, 0);
 }
 
@@ -225,6 +269,43 @@ static void nested(void)
 	expect(inner, EPOLLIN, 3);
 }
 
+static void *echo(void *port)
+{
+	volatile uint32_t delay;
+	uint32_t i;
+
+	for (i = 0; i < 50000; i++) {
+		receive(port, i);
+		for (delay = i % 5000; delay > 0; delay--)
+			;
+		send_one(port, i);
+	}
+	return NULL;
+}
+
+/* A packet that comes while one is about to sleep wakes up all the same. */
+static void polled_in_a_hurry(void)
+{
+	int epoll = epoll_create1(0);
+	struct pollfd fd = {epoll, POLLIN, 0};
+	struct port a, b;
+	pthread_t thread;
+	uint32_t i, got;
+
+	pipe_open(&a, &b);
+	add(epoll, a.fd, EPOLLIN, 4);
+	need(pthread_create(&thread, NULL, echo, &b) == 0);
+	for (i = 0; i < 50000; i++) {
+		send_one(&a, i);
+		do {
+			need(poll(&fd, 1, 20000) == 1);
+			need(ioctl(a.fd, NIOCRXSYNC, NULL) == 0);
+		} while (!take(&a, &got));
+		need(got == i);
+	}
+	need(pthread_join(thread, NULL) == 0);
+}
+
 static void added_while_somebody_waits(void)
 {
 	int epoll = epoll_create1(0);
@@ -296,10 +377,13 @@ const struct test epoll_tests[] = {
 	{"epoll-level", level},
 	{"epoll-errors", errors},
 	{"epoll-edge", edge},
+	{"epoll-edge-comes-round", edge_comes_round},
+	{"epoll-edge-without-a-port", edge_without_a_port},
 	{"epoll-one-shot", one_shot},
 	{"epoll-fairness", fairness},
 	{"epoll-sleeping", sleeping},
 	{"epoll-nested", nested},
+	{"epoll-polled-in-a-hurry", polled_in_a_hurry},
 	{"epoll-added-while-somebody-waits", added_while_somebody_waits},
 	{"epoll-several-wait", several_wait},
 	{"epoll-closed-members-leave", closed_members_leave},
