@@ -43,7 +43,7 @@ static bool take(struct shim_ring *r, const struct nm_csb_atok *atok, bool *kick
 	    !sync_valid(r->num_slots, published, head, cur, hwtail))
 		return false;
 	moved = head != published || cur != PTNET_LOAD_RELAXED(&r->atok->cur);
-	*kick = sync_publish(r, head, cur);
+	*kick = sync_publish(r, published, head, cur);
 	return moved;
 }
 

@@ -66,13 +66,13 @@ static void show_time(struct shim_ring *r)
 
 /* ---- one ring ---- */
 
-bool sync_publish(struct shim_ring *r, uint32_t head, uint32_t cur)
+bool sync_publish(struct shim_ring *r, uint32_t published, uint32_t head, uint32_t cur)
 {
 	struct nm_csb_atok *atok = (struct nm_csb_atok *)r->atok;
 
-	if (head != atok->head || cur != atok->cur) {
+	if (head != published || cur != PTNET_LOAD_RELAXED(&atok->cur)) {
 		if (r->fetch)
-			indirect_fetch(r, atok->head, head);
+			indirect_fetch(r, published, head);
 		ptnet_csb_publish(atok, head, cur);
 	} else if (PTNET_LOAD_RELAXED(&r->ktoa->hwcur) == head) {
 		return false;
@@ -102,7 +102,7 @@ static unsigned exchange(struct shim_ring *r, bool *kick)
 			return result;
 		head = cur = published;
 	}
-	*kick = sync_publish(r, head, cur);
+	*kick = sync_publish(r, published, head, cur);
 	if (cur == hwtail) {
 		hwtail = PTNET_LOAD_ACQUIRE(&r->ktoa->hwtail);
 		if (SHIM_UNLIKELY(hwtail >= r->num_slots))

@@ -69,9 +69,10 @@ static inline bool sync_valid(uint32_t num_slots, uint32_t first, uint32_t head,
 }
 
 /*
- * Publishes valid positions under sync_lock, fetching the data of indirect slots before. True: the
+ * Publishes valid positions under sync_lock, fetching the data of indirect slots before.
+ * @published: the head that was, as it was checked: other processes may write there. True: the
  * daemon must be kicked.
  */
-bool sync_publish(struct shim_ring *r, uint32_t head, uint32_t cur);
+bool sync_publish(struct shim_ring *r, uint32_t published, uint32_t head, uint32_t cur);
 
 #endif
