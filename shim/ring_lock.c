@@ -26,14 +26,18 @@ static void relax(void)
 #endif
 }
 
-/* 10 bits of when the thread started, never 0; 0: nobody can say. */
-static uint32_t start_of(uint32_t tid)
+/*
+ * 10 bits of when the thread started, never 0; 0: nobody can say. *ended: it has, and waits to be
+ * asked for its status.
+ */
+static uint32_t start_of(uint32_t tid, bool *ended)
 {
 	char path[48], text[1024], *field;
 	unsigned long long start = 0;
 	long size, fd;
 	int i;
 
+	*ended = false;
 	/* Any thread's id names its folder, though only processes are listed. */
 	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
 	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -46,6 +50,7 @@ static uint32_t start_of(uint32_t tid)
 	text[size] = '\0';
 	/* Field 22; the second is a name in brackets, which may contain anything. */
 	field = strrchr(text, ')');
+	*ended = field != NULL && field[1] == ' ' && (field[2] == 'Z' || field[2] == 'X');
 	for (i = 2; field != NULL && i < 22; i++)
 		field = strchr(field + 1, ' ');
 	if (field == NULL || sscanf(field, "%llu", &start) != 1)
@@ -57,8 +62,9 @@ uint32_t ring_lock_make_token(void)
 {
 	int error = errno;
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	bool ended;
 
-	ring_lock_token = (tid & TID_MASK) | start_of(tid) << TID_BITS;
+	ring_lock_token = (tid & TID_MASK) | start_of(tid, &ended) << TID_BITS;
 	errno = error;
 	return ring_lock_token;
 }
@@ -67,11 +73,11 @@ static bool is_dead(uint32_t token)
 {
 	uint32_t tid = token & TID_MASK, start = token >> TID_BITS, started;
 	int error = errno;
-	bool gone = kill((pid_t)tid, 0) < 0 && errno == ESRCH;
+	bool gone = tid == 0 || (kill((pid_t)tid, 0) < 0 && errno == ESRCH);
 
-	if (!gone && start != 0) {
-		started = start_of(tid);
-		gone = started != 0 && started != start;
+	if (!gone) {
+		started = start_of(tid, &gone);
+		gone |= start != 0 && started != 0 && started != start;
 	}
 	errno = error;
 	return gone;
