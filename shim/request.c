@@ -205,6 +205,9 @@ static int do_register(struct description *d, int fd, struct request *request,
 			undo_register(d, fd);
 		else
 			request->body.common = x.reply.body;
+	} else if (result == -EMFILE) {
+		/* The daemon may have done it, and we had no room for its descriptors. */
+		undo_register(d, fd);
 	}
 	drop_fds(&x);
 	return result;
