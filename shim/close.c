@@ -102,7 +102,7 @@ static void copied(int fd, int to)
 
 	if (to < 0 || fd == to)
 		return;
-	if (table_kind(entry) == TABLE_NETMAP) {
+	if (table_kind(entry) == TABLE_NETMAP && description_is(fd, table_object(entry))) {
 		description_note(to);
 	} else {
 		description_forget_fd(to);

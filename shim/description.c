@@ -336,15 +336,22 @@ struct description *description_find(int fd)
 	return description_get(fd);
 }
 
+bool description_is(int fd, const struct description *d)
+{
+	struct stat file;
+	int error = errno;
+	bool is = fstat(fd, &file) == 0 && file.st_dev == d->dev && file.st_ino == d->ino;
+
+	errno = error;
+	return is;
+}
+
 bool description_verify(int fd, const struct description *d)
 {
 	sigset_t signals;
-	struct stat file;
-	int error = errno;
 
-	if (fstat(fd, &file) == 0 && file.st_dev == d->dev && file.st_ino == d->ino)
+	if (description_is(fd, d))
 		return true;
-	errno = error;
 	if (!shim_own_process())
 		return false;
 	shim_lock(&signals);
@@ -352,6 +359,15 @@ bool description_verify(int fd, const struct description *d)
 		description_forget_fd(fd);
 	shim_unlock(&signals);
 	return false;
+}
+
+void description_hung_up(uint64_t mark)
+{
+	struct description *d = (struct description *)(uintptr_t)(mark & (((uint64_t)1 << 48) - 1));
+
+	/* It is another one's now if the old one's socket is still open in another process. */
+	if (description_mark(d) == mark)
+		__atomic_store_n(&d->dead, true, __ATOMIC_RELAXED);
 }
 
 /* ---- the binding ---- */

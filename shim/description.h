@@ -112,11 +112,27 @@ int description_note(int fd);
 /* Notes @fd if it is a connection to the daemon. True: it is. Takes shim_lock() if so. */
 bool description_recognise(int fd);
 
-/* Is @fd still what it was, or has it been closed behind our back? Then it is forgotten. */
+/* Is @fd still what it was, or has it been closed behind our back? */
+bool description_is(int fd, const struct description *d);
+
+/* The same; if it is not, it is forgotten. Not under shim_lock(). */
 bool description_verify(int fd, const struct description *d);
 
 /* The descriptor is being closed or replaced. Under shim_lock(), before it happens. */
 void description_forget_fd(int fd);
+
+/*
+ * What an epoll of ours remembers of a description, whose socket it may outlive: its address and
+ * the last bits of its generation. No address of a program's has more than 48 bits, unless it
+ * asks for one.
+ */
+static inline uint64_t description_mark(const struct description *d)
+{
+	return (uintptr_t)d | (uint64_t)__atomic_load_n(&d->generation, __ATOMIC_RELAXED) << 48;
+}
+
+/* The daemon has closed the connection of whom this is the mark. */
+void description_hung_up(uint64_t mark);
 
 static inline bool description_bound(const struct description *d)
 {

@@ -150,10 +150,10 @@ static uint64_t make_cookie(const struct epoll_set *set)
 	return cookie;
 }
 
-/* @d: whose socket it is. */
-static int add_edge(const struct hidden *epoll, int fd, struct description *d)
+/* @mark: of the description whose socket it is, or 0. */
+static int add_edge(const struct hidden *epoll, int fd, uint64_t mark)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = d};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = mark};
 
 	if (raw_epoll_ctl(hidden_fd(epoll), EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
 		return -errno;
@@ -172,7 +172,7 @@ static int set_fill(struct epoll_set *set, int epoll)
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	result = fd < 0 ? -errno : hidden_keep(fd, &set->nudge);
 	if (result == 0)
-		result = add_edge(&set->inner, hidden_fd(&set->nudge), NULL);
+		result = add_edge(&set->inner, hidden_fd(&set->nudge), 0);
 	if (result < 0)
 		return result;
 	set->cookie = event.data.u64 = make_cookie(set);
@@ -307,11 +307,16 @@ static int item_control(struct epoll_set *set, int operation, int fd, struct des
 static int watch(struct epoll_set *set, struct description *d, int fd)
 {
 	unsigned i;
-	int result = add_edge(&set->inner, fd, d);
+	int result;
+
+	/* The number may be another file's by now, whose end is none of ours. */
+	if (!description_verify(fd, d))
+		return -EBADF;
+	result = add_edge(&set->inner, fd, description_mark(d));
 
 	for (i = 0; i < d->num_tx + d->num_rx && result == 0; i++)
 		if (hidden_fd(&d->rings[i].interrupt) >= 0)
-			result = add_edge(&set->inner, hidden_fd(&d->rings[i].interrupt), NULL);
+			result = add_edge(&set->inner, hidden_fd(&d->rings[i].interrupt), 0);
 	return result;
 }
 
@@ -667,12 +672,10 @@ static void set_drain(struct epoll_set *set, unsigned depth)
 
 	do {
 		count = raw_epoll_wait(hidden_fd(&set->inner), events, EVENTS, 0);
-		for (i = 0; i < count; i++) {
-			struct description *d = events[i].data.ptr;
-
-			if (d != NULL && (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)
-				__atomic_store_n(&d->dead, true, __ATOMIC_RELAXED);
-		}
+		for (i = 0; i < count; i++)
+			if (events[i].data.u64 != 0 &&
+			    (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)
+				description_hung_up(events[i].data.u64);
 	} while (count == EVENTS);
 	while (depth <= DEEPEST && next_look(set, after, true, &look)) {
 		after = look.serial;
@@ -808,7 +811,7 @@ static void adopt_into(int parent, int epoll, struct epoll_set *child)
 	pthread_mutex_lock(&set->lock);
 	item_add(set, epoll, NULL, child, &event);
 	pthread_mutex_unlock(&set->lock);
-	add_edge(&set->inner, hidden_fd(&child->inner), NULL);
+	add_edge(&set->inner, hidden_fd(&child->inner), 0);
 }
 
 /* The set of @epoll, with a reference; made if there is none. */

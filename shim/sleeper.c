@@ -14,7 +14,7 @@
 #define AT_ONCE 16
 #define EVENTS	16
 
-/* What an event is about: the description's socket; a ring needs no name. */
+/* What an event is about: a description's socket (its mark); a ring needs no name. */
 #define ABOUT_RING 0
 
 struct sleeper {
@@ -159,7 +159,10 @@ int sleeper_watch(struct sleeper *s, struct description *d, int fd, unsigned dir
 	int result;
 
 	if (s->known[slot].d != d || s->known[slot].generation != generation) {
-		result = add(s, fd, (uintptr_t)d);
+		/* The number may be another file's by now, whose end is none of ours. */
+		if (!description_verify(fd, d))
+			return -EBADF;
+		result = add(s, fd, description_mark(d));
 		if (result < 0)
 			return result;
 		s->known[slot].d = d;
@@ -230,10 +233,9 @@ static void take(const struct epoll_event *events, int count)
 	int i;
 
 	for (i = 0; i < count; i++) {
-		struct description *d = (struct description *)(uintptr_t)events[i].data.u64;
-
-		if (d != NULL && (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)
-			__atomic_store_n(&d->dead, true, __ATOMIC_RELAXED);
+		if (events[i].data.u64 != ABOUT_RING &&
+		    (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)
+			description_hung_up(events[i].data.u64);
 	}
 }
 

@@ -2,7 +2,7 @@
 #include "sync.h"
 
 #include <errno.h>
-#include <sys/time.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "indirect.h"
@@ -181,6 +181,20 @@ static bool all_done(const struct description *d, const struct waits *waits)
 	return true;
 }
 
+/* Without an epoll there is nothing but to look from time to time, also for the daemon's end. */
+static void doze(struct description *d, int fd)
+{
+	struct timespec none = {0, 0}, moment = {0, 50000};
+	struct pollfd end = {fd, 0, 0};
+	int error = errno;
+
+	syscall(SYS_ppoll, &end, 1UL, &none, NULL, 0UL);
+	if ((end.revents & (POLLHUP | POLLERR)) != 0 && description_verify(fd, d))
+		__atomic_store_n(&d->dead, true, __ATOMIC_RELAXED);
+	syscall(SYS_nanosleep, &moment, NULL);
+	errno = error;
+}
+
 static void wait_until_done(struct description *d, int fd, const struct waits *waits)
 {
 	struct sleeper *s;
@@ -193,11 +207,8 @@ static void wait_until_done(struct description *d, int fd, const struct waits *w
 	}
 	s = sleeper_get();
 	if (s == NULL || sleeper_watch(s, d, fd, SLEEP_TX) < 0) {
-		/* Without an epoll there is nothing but to look from time to time. */
-		static const struct timespec moment = {0, 50000};
-
 		while (!all_done(d, waits))
-			nanosleep(&moment, NULL);
+			doze(d, fd);
 	} else {
 		sleeper_arm(d, SLEEP_TX);
 		while (!all_done(d, waits))

@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -259,6 +260,18 @@ def test_the_daemon_dies():
     for process in (rx, tx):
         process.communicate(timeout=TIMEOUT)
         assert process.returncode > 0
+
+
+def test_the_daemon_dies_and_there_is_no_descriptor_to_wait_with():
+    daemon = Daemon()
+    daemon.start()
+    sender = daemon.spawn(built("host-programs"), "--until-it-fails", "starved{1")
+    assert sender.stdout.readline() == "sends\n"
+    # It shall be waiting for an answer that does not come.
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    daemon.kill()
+    output, _ = sender.communicate(timeout=TIMEOUT)
+    assert sender.returncode == 0, output
 
 
 def test_no_daemon(tmp_path):

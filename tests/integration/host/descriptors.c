@@ -149,7 +149,7 @@ static void closed_behind_our_back(void)
 {
 	struct nmreq_register reg;
 	struct port a, b;
-	int fds[2], fd;
+	int fds[2], fd, copy;
 	FILE *stream;
 	char byte;
 
@@ -160,7 +160,9 @@ static void closed_behind_our_back(void)
 	fclose(stream);
 	need(munmap(b.memory, b.size) == 0);
 	need(pipe(fds) == 0 && fds[0] == fd);
-	need(write(fds[1], "xyz", 3) == 3);
+	need(write(fds[1], "wxyz", 4) == 4);
+	copy = dup(fd);
+	need(read(copy, &byte, 1) == 1 && byte == 'w');
 	struct pollfd readable = {fd, POLLIN, 0};
 
 	need(read(fd, &byte, 1) == 1 && byte == 'x');
@@ -169,6 +171,42 @@ static void closed_behind_our_back(void)
 	need(close(fd) == 0);
 	fd = open(NETMAP_DEVICE_NAME, O_RDWR);
 	need(port_bind(fd, "vale~:b", NR_EXCLUSIVE, &reg) == 0);
+}
+
+/* A bind for which there are not enough descriptors has not happened. */
+static void no_room_for_descriptors(void)
+{
+	int fd = open(NETMAP_DEVICE_NAME, O_RDWR);
+	struct nmreq_register reg;
+	struct rlimit limit, low;
+
+	need(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	low = limit;
+	for (low.rlim_cur = (rlim_t)fd + 1; low.rlim_cur < (rlim_t)fd + 8; low.rlim_cur++) {
+		need(setrlimit(RLIMIT_NOFILE, &low) == 0);
+		need_errno(EMFILE, port_bind(fd, "vale~:n", NR_EXCLUSIVE, &reg));
+	}
+	need(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	need_errno(ENXIO, ioctl(fd, NIOCTXSYNC, NULL));
+	need(port_bind(fd, "vale~:n", NR_EXCLUSIVE, &reg) == 0);
+}
+
+/* host-programs --until-it-fails PORT: sends without a descriptor to spare. */
+void until_it_fails(const char *name);
+void until_it_fails(const char *name)
+{
+	struct port port = port_open(name, 0);
+	struct rlimit limit;
+
+	need(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = (rlim_t)port.fd + 1;
+	need(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	need(write(STDOUT_FILENO, "sends\n", 6) == 6);
+	put(&port, 1);
+	while (ioctl(port.fd, NIOCTXSYNC, NULL) == 0)
+		;
+	need(errno == EIO);
+	_exit(0);
 }
 
 static void many_ports(void)
@@ -223,6 +261,7 @@ const struct test descriptor_tests[] = {
 	{"every-number-is-free", every_number_is_free},
 	{"close-everything-else", close_everything_else},
 	{"closed-behind-our-back", closed_behind_our_back},
+	{"no-room-for-descriptors", no_room_for_descriptors},
 	{"many-ports", many_ports},
 	{"indirect", indirect},
 	{NULL, NULL},

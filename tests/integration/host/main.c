@@ -7,6 +7,7 @@
 #include "host.h"
 
 void adopted(int argc, char **argv);
+void until_it_fails(const char *name);
 
 static const struct test *const groups[] = {wait_tests, epoll_tests, event_tests, descriptor_tests,
 					    process_tests};
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--adopted") == 0)
 		adopted(argc, argv);
+	if (argc == 3 && strcmp(argv[1], "--until-it-fails") == 0)
+		until_it_fails(argv[2]);
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		const struct test *test;
 
