@@ -11,8 +11,7 @@
 
 static bool is_netmap(const char *path)
 {
-	/* The first bytes first: this is every program's open(). A bad address is the kernel's to
-	 * tell. */
+	/* The first bytes first: this is every program's open(). */
 	return path != NULL && path[0] == '/' && path[1] == 'd' &&
 	       strcmp(path, NETMAP_DEVICE_NAME) == 0;
 }

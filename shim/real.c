@@ -167,15 +167,6 @@ static int plain_epoll_create1(int flags)
 	return (int)syscall(SYS_epoll_create1, flags);
 }
 
-static int plain_epoll_create(int size)
-{
-	if (size <= 0) {
-		errno = EINVAL;
-		return -1;
-	}
-	return plain_epoll_create1(0);
-}
-
 static int plain_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout,
 			     const sigset_t *mask)
 {
@@ -262,7 +253,6 @@ struct real_calls real = {
 	.ppoll = plain_ppoll,
 	.select = plain_select,
 	.pselect = plain_pselect,
-	.epoll_create = plain_epoll_create,
 	.epoll_create1 = plain_epoll_create1,
 	.epoll_ctl = raw_epoll_ctl,
 	.epoll_wait = plain_epoll_wait,
@@ -279,14 +269,14 @@ static const struct {
 	const char *name;
 	size_t offset;
 } names[] = {
-	NAMED(open),	     NAMED(open64),	   NAMED(openat),    NAMED(openat64),
-	NAMED(close),	     NAMED(close_range),   NAMED(dup),	     NAMED(dup2),
-	NAMED(dup3),	     NAMED(fcntl),	   NAMED(fcntl64),   NAMED(ioctl),
-	NAMED(read),	     NAMED(write),	   NAMED(readv),     NAMED(writev),
-	NAMED(mmap),	     NAMED(munmap),	   NAMED(recvmsg),   NAMED(recvmmsg),
-	NAMED(poll),	     NAMED(ppoll),	   NAMED(select),    NAMED(pselect),
-	NAMED(epoll_create), NAMED(epoll_create1), NAMED(epoll_ctl), NAMED(epoll_wait),
-	NAMED(epoll_pwait),  NAMED(epoll_pwait2),
+	NAMED(open),	      NAMED(open64),	  NAMED(openat),     NAMED(openat64),
+	NAMED(close),	      NAMED(close_range), NAMED(dup),	     NAMED(dup2),
+	NAMED(dup3),	      NAMED(fcntl),	  NAMED(fcntl64),    NAMED(ioctl),
+	NAMED(read),	      NAMED(write),	  NAMED(readv),	     NAMED(writev),
+	NAMED(mmap),	      NAMED(munmap),	  NAMED(recvmsg),    NAMED(recvmmsg),
+	NAMED(poll),	      NAMED(ppoll),	  NAMED(select),     NAMED(pselect),
+	NAMED(epoll_create1), NAMED(epoll_ctl),	  NAMED(epoll_wait), NAMED(epoll_pwait),
+	NAMED(epoll_pwait2),
 };
 
 void real_resolve(void)

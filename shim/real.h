@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that this object stands in front of: what the program would have got without it,
- * the C library's or those of another preloaded object.
+ * The functions that this object stands in front of, and one that it uses: what the program would
+ * have got without it, the C library's or those of another preloaded object.
  *
  * Until real_resolve() has run each of them is a plain system call. So whatever is called before
  * our constructor, or by dlsym() inside it (an allocator's first steps), works and cannot come
@@ -53,7 +53,6 @@ struct real_calls {
 	int (*select)(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout);
 	int (*pselect)(int count, fd_set *in, fd_set *out, fd_set *except,
 		       const struct timespec *timeout, const sigset_t *mask);
-	int (*epoll_create)(int size);
 	int (*epoll_create1)(int flags);
 	int (*epoll_ctl)(int epoll, int operation, int fd, struct epoll_event *event);
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int count, int timeout);
