@@ -384,7 +384,16 @@ static const char *reason_to_refuse(const struct local_server *server,
 	return NULL;
 }
 
-/* Needs @connection to have its peer. */
+/* What he may have sent already is to hold up him, not everybody who is refused. */
+static void refuse_connection(struct local_server *server, struct local_connection *connection)
+{
+	struct closer *his = connection->user->closer;
+
+	closer_close_socket(closer_crowded(his) ? server->socket.closer : his, connection->fd);
+	user_put(connection->user);
+}
+
+/* Needs @connection to have its peer. -EUSERS: its descriptor is being closed already. */
 static int connection_start(struct local_server *server, struct local_connection *connection)
 {
 	struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
@@ -396,7 +405,7 @@ static int connection_start(struct local_server *server, struct local_connection
 	reason = reason_to_refuse(server, connection->user);
 	if (reason != NULL) {
 		client_error(connection, LOCAL_ERROR_REFUSED, reason);
-		user_put(connection->user);
+		refuse_connection(server, connection);
 		return -EUSERS;
 	}
 	connection->readable = event_new(server->base, connection->fd, EV_READ | EV_PERSIST,
@@ -430,7 +439,8 @@ int local_server_adopt(struct local_server *server, int fd)
 		local_peer_free(&connection->peer);
 	}
 	free(connection);
-	closer_close_socket(server->socket.closer, fd);
+	if (result != -EUSERS)
+		closer_close_socket(server->socket.closer, fd);
 	return result;
 }
 
