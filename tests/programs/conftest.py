@@ -24,7 +24,7 @@ def daemon(request):
 @pytest.fixture(scope="session")
 def built_program():
     """built_program(NAME): the folder where make programs keeps NAME; skips the test if it was not built."""
-    folder = pathlib.Path(os.environ.get("PTNET_PROGRAMS", REPO / "build" / "programs")).resolve()
+    folder = pathlib.Path(os.environ.get("PTNET_PROGRAMS", REPO / "build-programs")).resolve()
 
     def get(name):
         if not (folder / f"{name}.built").exists():
