@@ -269,12 +269,14 @@ static void nested(void)
 	expect(inner, EPOLLIN, 3);
 }
 
+#define ROUNDS 30000
+
 static void *echo(void *port)
 {
 	volatile uint32_t delay;
 	uint32_t i;
 
-	for (i = 0; i < 50000; i++) {
+	for (i = 0; i < ROUNDS; i++) {
 		receive(port, i);
 		for (delay = i % 5000; delay > 0; delay--)
 			;
@@ -295,7 +297,7 @@ static void polled_in_a_hurry(void)
 	pipe_open(&a, &b);
 	add(epoll, a.fd, EPOLLIN, 4);
 	need(pthread_create(&thread, NULL, echo, &b) == 0);
-	for (i = 0; i < 50000; i++) {
+	for (i = 0; i < ROUNDS; i++) {
 		send_one(&a, i);
 		do {
 			need(poll(&fd, 1, 20000) == 1);
