@@ -286,7 +286,6 @@ static void wake_all(struct description *d)
 {
 	unsigned i;
 
-	__atomic_store_n(&d->closed, true, __ATOMIC_SEQ_CST);
 	for (i = 0; i < d->num_tx + d->num_rx; i++)
 		hidden_signal(&d->rings[i].interrupt);
 }
@@ -303,9 +302,12 @@ void description_forget_fd(int fd)
 
 		table_clear(fd);
 		d->num_fds--;
+		/* First this, for who begins to use it now (an epoll may), then those who do. */
+		if (d->num_fds == 0)
+			__atomic_store_n(&d->closed, true, __ATOMIC_SEQ_CST);
 		/* Calls of other threads are using it: nobody may come to wake them any more. */
 		if (d->num_fds == 0 && description_bound(d) &&
-		    __atomic_load_n(&d->refs, __ATOMIC_RELAXED) > 1)
+		    __atomic_load_n(&d->refs, __ATOMIC_SEQ_CST) > 1)
 			wake_all(d);
 		description_put_locked(d);
 	}
