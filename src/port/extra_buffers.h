@@ -27,10 +27,9 @@ uint32_t extra_buffers_head(const struct extra_buffers *extra);
 /*
  * Whoever had them is gone, and @head is what ni_bufs_head said then, read once. A list that is
  * whole (as long as it should be, of buffers that are in no slot) goes back to the region. If it is
- * not, all goes back that no slot shows, unless somebody else has extra buffers of the region: what
- * is whose cannot be told then, and is lost until the last program leaves the region
- * (port/buffers.h). Frees
- * @extra.
+ * not, all goes back that no slot shows. But while somebody else has extra buffers of the region, a
+ * list that is not whole, or still the one that we made, does not tell what is whose: it is then
+ * lost until there is nobody else any more (port/buffers.h). Frees @extra.
  */
 void extra_buffers_give_back(struct extra_buffers *extra, uint32_t head);
 

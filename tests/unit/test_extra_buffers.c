@@ -112,6 +112,14 @@ static uint32_t write_list(const uint32_t *buffers, uint32_t count)
 	return count > 0 ? buffers[0] : 0;
 }
 
+/* The same, from the last to the first. */
+static uint32_t reversed_list(const uint32_t *buffers, uint32_t count)
+{
+	for (uint32_t i = count; i-- > 0;)
+		*word_of(buffers[i]) = i > 0 ? buffers[i - 1] : 0;
+	return buffers[count - 1];
+}
+
 /* ---- one program ---- */
 
 static void programs_get_what_there_is_as_a_list(void **state)
@@ -137,7 +145,7 @@ static void programs_get_what_there_is_as_a_list(void **state)
 	assert_int_equal(read_list(extra_buffers_head(more), buffers, MAX_HAND), spare - 150);
 	assert_int_equal(extra_buffers_take(&none, world.region, 1), 0);
 	assert_null(none);
-	extra_buffers_give_back(more, extra_buffers_head(more));
+	extra_buffers_give_back(more, reversed_list(buffers, spare - 150));
 	assert_int_equal(region_bufs_free(world.region), spare - 150);
 	extra_buffers_give_back(extra, extra_buffers_head(extra));
 	assert_int_equal(region_bufs_free(world.region), spare);
@@ -146,6 +154,7 @@ static void programs_get_what_there_is_as_a_list(void **state)
 
 enum broken_list {
 	WHOLE,
+	AS_GIVEN,
 	EMPTY,
 	TRUNCATED,
 	CYCLIC,
@@ -160,7 +169,9 @@ static uint32_t break_list(enum broken_list how, uint32_t *buffers, uint32_t cou
 	uint32_t head = write_list(buffers, count);
 
 	switch (how) {
-	case WHOLE:
+	case WHOLE: /* the program's own: ours began with what is now the last */
+		return reversed_list(buffers, count);
+	case AS_GIVEN:
 	case BROKEN_LISTS:
 		break;
 	case EMPTY:
@@ -575,6 +586,31 @@ static void leave_a_mess(struct random *random, struct program *program)
 	}
 }
 
+static bool in_others_hand(uint32_t buffer, const struct program *program)
+{
+	for (const struct program *other = programs; other < programs + PROGRAMS; other++)
+		for (uint32_t i = 0; other != program && i < other->in_hand; i++)
+			if (other->hand[i] == buffer)
+				return true;
+	return false;
+}
+
+/*
+ * Words at random come to look like a whole list now and then, by running into somebody else's.
+ * Nobody can tell such a list from the program's own.
+ */
+static bool looks_whole(uint32_t head, const struct program *program)
+{
+	bool others = false;
+	uint32_t count = 0;
+
+	for (; head >= REGION_FIRST_BUF && head < world.total + REGION_FIRST_BUF &&
+	       count < program->in_hand;
+	     head = *word_of(head), count++)
+		others |= in_others_hand(head, program);
+	return others && count == program->in_hand && head < REGION_FIRST_BUF;
+}
+
 static uint32_t last_words(struct random *random, struct program *program, bool dies)
 {
 	uint32_t count = program->in_hand;
@@ -600,6 +636,8 @@ static void program_ends(struct random *random, struct program *program, bool di
 	if (dies)
 		leave_a_mess(random, program);
 	uint32_t head = last_words(random, program, dies);
+	if (looks_whole(head, program) && head != program->first_head)
+		head = 0;
 	bool extra_first = random_below(random, 2) == 0;
 
 	program->alive = false;
