@@ -316,7 +316,12 @@ unsigned int fake_in_flight(const char *end)
 
 uint64_t fake_polls(void)
 {
-	return fake.polls;
+	uint64_t polls;
+
+	pthread_mutex_lock(&fake.lock);
+	polls = fake.polls;
+	pthread_mutex_unlock(&fake.lock);
+	return polls;
 }
 
 /* ---- syncs; the lock is held ---- */
