@@ -61,7 +61,6 @@ struct region {
 };
 
 struct descriptor {
-	_Atomic int in_use; /* 0: not ours */
 	struct region *region;
 	struct end *end;		 /* NULL: not bound */
 	unsigned int tx_rings, rx_rings; /* bound, a bit each */
@@ -78,6 +77,8 @@ static struct {
 	struct end ends[2 * MAX_PIPES];
 	struct region regions[MAX_REGIONS];
 	struct descriptor fds[MAX_FDS];
+	_Atomic bool
+		in_use[MAX_FDS]; /* of fds; read without the lock, by number, for any descriptor */
 	uint64_t polls;
 	bool broken;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -193,7 +194,7 @@ void fake_destroy(void)
 	unsigned int i;
 
 	for (i = 0; i < MAX_FDS; i++) {
-		if (fake.fds[i].in_use)
+		if (fake.in_use[i])
 			abort();
 	}
 	for (i = 0; i < MAX_REGIONS; i++) {
@@ -212,7 +213,8 @@ static void wake(const struct end *e)
 	for (fd = 0; fd < MAX_FDS; fd++) {
 		struct descriptor *d = &fake.fds[fd];
 
-		if (d->in_use && d->end && (!e || d->end == e) && write(d->event, &one, 8) != 8)
+		if (fake.in_use[fd] && d->end && (!e || d->end == e) &&
+		    write(d->event, &one, 8) != 8)
 			abort();
 	}
 }
@@ -451,7 +453,7 @@ static void take_extra(struct descriptor *d, const struct netmap_if *nifp)
 
 static struct descriptor *ours(int fd)
 {
-	return fd >= 0 && fd < MAX_FDS && fake.fds[fd].in_use ? &fake.fds[fd] : NULL;
+	return fd >= 0 && fd < MAX_FDS && fake.in_use[fd] ? &fake.fds[fd] : NULL;
 }
 
 /* Descriptors are mapped before anybody knows their region: so each is one of a region's file. */
@@ -463,7 +465,7 @@ static int open_device(void)
 		abort();
 	memset(&fake.fds[fd], 0, sizeof(fake.fds[fd]));
 	fake.fds[fd].event = eventfd(0, EFD_NONBLOCK);
-	fake.fds[fd].in_use = 1;
+	fake.in_use[fd] = true;
 	return fd;
 }
 
@@ -499,7 +501,7 @@ int __wrap_close(int fd)
 			take_extra(d, if_of(d));
 			d->region->if_used[d->nifp] = false;
 		}
-		d->in_use = 0;
+		fake.in_use[fd] = false;
 		__real_close(d->event);
 		pthread_mutex_unlock(&fake.lock);
 	}
@@ -530,7 +532,7 @@ static bool taken(const struct end *e, bool exclusive)
 	for (fd = 0; fd < MAX_FDS; fd++) {
 		const struct descriptor *d = &fake.fds[fd];
 
-		if (d->in_use && d->end == e && (exclusive || (d->flags & NR_EXCLUSIVE)))
+		if (fake.in_use[fd] && d->end == e && (exclusive || (d->flags & NR_EXCLUSIVE)))
 			return true;
 	}
 	return false;
