@@ -603,11 +603,12 @@ static void slots_that_cannot_be(bool swap)
 	r.from->slot[2].flags = NS_MOREFRAG;
 	r.from->slot[4].len = 0;
 	r.from->slot[5].flags = NS_MOREFRAG | NS_INDIRECT | 0x0200;
-	assert_int_equal(forward(&r.f, r.from, r.to, 6), FORWARD_BURST);
-	assert_int_equal(r.f.counters.dropped, 3);
+	r.from->slot[7].buf_idx = 1;
+	assert_int_equal(forward(&r.f, r.from, r.to, 7), FORWARD_BURST);
+	assert_int_equal(r.f.counters.dropped, 4);
 	assert_int_equal(r.f.counters.empty, 1);
 	assert_int_equal(r.f.counters.packets, 2);
-	assert_int_equal(r.from->head, 8);
+	assert_int_equal(r.from->head, 9);
 	assert_int_equal(r.to->head, 3);
 	/* The switch's count of slots and other flags are not the next port's business. */
 	assert_int_equal(r.to->slot[0].flags & ~NS_BUF_CHANGED, NS_MOREFRAG);
@@ -624,22 +625,25 @@ static void bad_rx_slots(void **state)
 /* From a pipe's reader. Its packets are lost, and the index stays where it is. */
 static void bad_tx_buffers(void **state)
 {
+	static const uint32_t bad[] = {0, 1, BUFFERS};
 	struct rings r;
-	uint32_t i;
+	uint32_t i, k;
 	int swap;
 
 	(void)state;
 	for (swap = 0; swap < 2; swap++) {
-		make_rings(&r, swap);
-		r.to->slot[1].buf_idx = BUFFERS;
-		assert_int_equal(forward(&r.f, r.from, r.to, 5), FORWARD_BURST);
-		assert_int_equal(r.f.counters.packets, 1);
-		assert_int_equal(r.f.counters.dropped, 4);
-		assert_int_equal(r.to->head, 1);
-		assert_int_equal(r.from->head, 5);
-		for (i = 0; i < SLOTS; i++)
-			assert_true(r.from->slot[i].buf_idx < BUFFERS);
-		free_rings(&r);
+		for (k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
+			make_rings(&r, swap);
+			r.to->slot[1].buf_idx = bad[k];
+			assert_int_equal(forward(&r.f, r.from, r.to, 5), FORWARD_BURST);
+			assert_int_equal(r.f.counters.packets, 1);
+			assert_int_equal(r.f.counters.dropped, 4);
+			assert_int_equal(r.to->head, 1);
+			assert_int_equal(r.from->head, 5);
+			for (i = 0; i < SLOTS; i++)
+				assert_in_range(r.from->slot[i].buf_idx, 2, BUFFERS - 1);
+			free_rings(&r);
+		}
 	}
 }
 

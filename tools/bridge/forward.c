@@ -24,7 +24,9 @@ static bool tx_slots_possible(const struct forwarder *f, const struct tx_cursor 
 	uint32_t i = tx->next;
 
 	for (; n; n--, i = nm_ring_next(tx->ring, i)) {
-		if (*(const volatile uint32_t *)&tx->ring->slot[i].buf_idx >= f->to_limit)
+		uint32_t idx = *(const volatile uint32_t *)&tx->ring->slot[i].buf_idx;
+
+		if (!buffer_possible(idx, f->to_limit))
 			return false;
 	}
 	return true;

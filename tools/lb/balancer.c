@@ -24,7 +24,7 @@ static int take_extra_buffers(struct balancer *b)
 
 	if (stock_init(&b->spreader.stock, b->port.d->reg.nr_extra_bufs))
 		return complain("out of memory");
-	while (buffer >= 2 && buffer < b->port.buf_limit && stock_put(&b->spreader.stock, buffer))
+	while (buffer_possible(buffer, b->port.buf_limit) && stock_put(&b->spreader.stock, buffer))
 		buffer = *first_word(b, buffer);
 	nifp->ni_bufs_head = 0;
 	b->extra = b->spreader.stock.n_free;

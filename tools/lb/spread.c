@@ -3,11 +3,6 @@
 
 /* ---- a pipe's ring ---- */
 
-static bool is_buffer(const struct spreader *s, uint32_t idx)
-{
-	return idx >= 2 && idx < s->buf_limit;
-}
-
 /*
  * The buffers in the next n slots of a pipe's ring, each read once, checked and if need be
  * replaced. False: there is no room, or nothing to replace one with.
@@ -22,7 +17,7 @@ static bool reserve(struct spreader *s, struct outlet *o, uint32_t n, uint32_t *
 		volatile uint32_t *idx = &o->ring->slot[i].buf_idx;
 
 		buffers[k] = *idx;
-		if (is_buffer(s, buffers[k]))
+		if (buffer_possible(buffers[k], s->buf_limit))
 			continue;
 		if (!stock_take(&s->stock, &buffers[k]))
 			return false;
@@ -172,23 +167,6 @@ void spread_begin(struct spreader *s)
 	}
 }
 
-/* False: it is impossible. Buffers 0 and 1 are nobody's to hand on. */
-static bool take_slots(const struct spreader *s, const struct rx_cursor *c,
-		       const struct rx_packet *p, struct packet *packet)
-{
-	uint32_t k;
-
-	if (!rx_slots(c, p, packet->slots))
-		return false;
-	packet->first = p->first;
-	packet->n = p->slots;
-	for (k = 0; k < p->slots; k++) {
-		if (!is_buffer(s, packet->slots[k].buf_idx))
-			return false;
-	}
-	return true;
-}
-
 bool spread_ring(struct spreader *s, struct netmap_ring *ring, uint32_t burst)
 {
 	struct packet packet = {.ring = ring};
@@ -209,10 +187,12 @@ bool spread_ring(struct spreader *s, struct netmap_ring *ring, uint32_t burst)
 			s->empty++;
 			continue;
 		}
-		if (p.bad || p.cut || !take_slots(s, &c, &p, &packet)) {
+		if (p.bad || p.cut || !rx_slots(&c, &p, packet.slots)) {
 			s->bad++;
 			continue;
 		}
+		packet.first = p.first;
+		packet.n = p.slots;
 		s->packets++;
 		s->bytes += p.len;
 		spread_packet(s, &packet);

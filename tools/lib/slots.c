@@ -17,7 +17,7 @@ static inline uint32_t next_buffer(const struct tx_cursor *c, uint8_t **start)
 	uint64_t offset = s.ptr & ring->offset_mask;
 	uint32_t most;
 
-	if (s.buf_idx >= c->buf_limit || offset >= ring->nr_buf_size)
+	if (!buffer_possible(s.buf_idx, c->buf_limit) || offset >= ring->nr_buf_size)
 		return 0;
 	*start = (uint8_t *)NETMAP_BUF(ring, s.buf_idx) + offset;
 	most = ring->nr_buf_size - (uint32_t)offset;
@@ -112,7 +112,7 @@ static inline bool slot_possible(const struct rx_cursor *c, const struct netmap_
 {
 	uint64_t offset = s->ptr & c->ring->offset_mask;
 
-	return s->buf_idx < c->buf_limit && offset <= c->ring->nr_buf_size &&
+	return buffer_possible(s->buf_idx, c->buf_limit) && offset <= c->ring->nr_buf_size &&
 	       s->len <= c->ring->nr_buf_size - offset;
 }
 

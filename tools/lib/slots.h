@@ -13,13 +13,19 @@
 #include <net/netmap_user.h>
 #include <stdbool.h>
 
+/* Whether a slot may name this buffer of a region of so many: 0 and 1 are never handed out. */
+static inline bool buffer_possible(uint32_t idx, uint32_t limit)
+{
+	return idx >= 2 && idx < limit;
+}
+
 /* ---- sending ---- */
 
 struct tx_cursor {
 	struct netmap_ring *ring;
 	uint32_t next;	    /* first slot not filled */
 	uint32_t room;	    /* slots left */
-	uint32_t buf_limit; /* buffers of the region: higher indices are wrong */
+	uint32_t buf_limit; /* buffers of the region */
 };
 
 void tx_begin(struct tx_cursor *c, struct netmap_ring *ring, uint32_t buf_limit);
