@@ -410,6 +410,34 @@ static void long_packets_that_wait(void **state)
 	done();
 }
 
+/* Nothing waits behind a packet for which the pipe's ring is too short. */
+static void longer_than_the_ring(void **state)
+{
+	const struct fake_pipe pipes[] = {{"in{1", 0, {.rings = 1, .slots = 16, .buf_size = 256}},
+					  {"a{0", 0, {.rings = 1, .slots = 4, .buf_size = 256}}};
+	uint32_t n;
+
+	(void)state;
+	fake_create_pipes(pipes, 2, EXTRA);
+	source = peer_open("netmap:in{1");
+	a[0] = peer_open("netmap:a}0");
+	start("-i in}1 -p a:1");
+	for (n = 0; n < 3; n++) {
+		peer_send(source, packet(1, n, false, 3 * 256 + 1), 3 * 256 + 1);
+		peer_send(source, packet(1, n, false, 3 * 256), 3 * 256);
+		peer_receive(a[0]);
+		assert_int_equal(a[0]->len, 3 * 256);
+		assert_int_equal(number_in(a[0]), n);
+	}
+	end();
+	assert_int_equal(figure(0, 0, "packets"), 3);
+	assert_int_equal(figure(0, 0, "dropped"), 3);
+	json_decref(program.report);
+	peer_close(source);
+	peer_close(a[0]);
+	fake_destroy();
+}
+
 static void what_waits_at_the_end_still_goes(void **state)
 {
 	uint32_t flow = flow_for(0, 3), n;
@@ -727,6 +755,7 @@ int main(void)
 		cmocka_unit_test(without_extra_buffers),
 		cmocka_unit_test(waiting_is_asleep),
 		cmocka_unit_test(long_packets_that_wait),
+		cmocka_unit_test(longer_than_the_ring),
 		cmocka_unit_test(what_waits_at_the_end_still_goes),
 		cmocka_unit_test(what_waits_for_ever_is_dropped),
 		cmocka_unit_test(impossible_packets),

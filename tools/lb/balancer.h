@@ -40,7 +40,7 @@ json_t *balancer_json(const struct balancer *b, enum exit_status status);
 /* Prints what options ask for. 0, or -1 after saying what is wrong. */
 int balancer_report(const struct balancer *b, enum exit_status status);
 
-/* Packets dropped for want of room, of all pipes. */
+/* Packets dropped, of all pipes: there was no room, or the ring is too short. */
 uint64_t balancer_dropped(const struct balancer *b);
 
 #endif

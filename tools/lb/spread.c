@@ -118,8 +118,14 @@ static struct netmap_slot exchange(const struct packet *p, uint32_t k, uint32_t 
 static void deliver(struct spreader *s, struct outlet *o, const struct packet *p, bool copy)
 {
 	uint32_t buffers[NETMAP_MAX_FRAGS], k;
-	bool now = !o->queue.slots && reserve(s, o, p->n, buffers);
+	bool now;
 
+	/* The ring never has room for all of it: it would wait for ever, and others behind it. */
+	if (p->n >= o->ring->num_slots) {
+		o->dropped++;
+		return;
+	}
+	now = !o->queue.slots && reserve(s, o, p->n, buffers);
 	if (!now && !reserve_stock(s, p->n, buffers)) {
 		o->dropped++;
 		return;
