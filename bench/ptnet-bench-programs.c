@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -30,15 +29,14 @@
 
 #include "client/daemon.h"
 #include "clock.h"
+#include "options.h"
 #include "raw.h"
 #include "wakeup.h"
 
-#define MAX_REPEATS 15
-#define BATCH	    256
-#define LENGTH	    60
-#define WAIT_MS	    100 /* a program looks whether it shall end */
-#define PATIENCE_S  30	/* until a program that is not ready never will be */
-#define BOARD	    "PTNET_BENCH_BOARD"
+#define LENGTH	   60
+#define WAIT_MS	   100 /* a program looks whether it shall end */
+#define PATIENCE_S 30  /* until a program that is not ready never will be */
+#define BOARD	   "PTNET_BENCH_BOARD"
 
 enum { FIRST, SECOND }; /* the sender, or who pings; and the other one */
 
@@ -51,11 +49,8 @@ struct board {
 };
 
 struct options {
-	double seconds;
-	unsigned repeats;
-	unsigned slots;
+	struct bench_options bench;
 	const char *ptnet_run;
-	bool json;
 };
 
 struct result {
@@ -329,7 +324,7 @@ static int run_once(struct daemon *daemon, const struct measurement *what,
 	double daemon_s = (double)daemon_cpu_ns(daemon) * 1e-9, started = now_s();
 	atomic_store(&board->go, true);
 	if (error == 0)
-		sleep_s(options->seconds);
+		sleep_s(options->bench.seconds);
 	double took = now_s() - started;
 	double count = (double)atomic_load(&board->count[what->round_trip ? FIRST : SECOND]);
 	daemon_s = (double)daemon_cpu_ns(daemon) * 1e-9 - daemon_s;
@@ -365,15 +360,15 @@ static int measure(struct daemon *daemon, struct measurement *what, const struct
 	struct result results[MAX_REPEATS];
 
 	if (what->round_trip)
-		what->limit = 1 / wakeup_round_trip_s(options->seconds);
+		what->limit = 1 / wakeup_round_trip_s(options->bench.seconds);
 	else
-		what->limit =
-			raw_rate(options->slots, BATCH, what->pipe ? 0 : LENGTH, options->seconds);
-	for (unsigned i = 0; i < options->repeats; i++)
+		what->limit = raw_rate(options->bench.slots, BATCH, what->pipe ? 0 : LENGTH,
+				       options->bench.seconds);
+	for (unsigned i = 0; i < options->bench.repeats; i++)
 		if (run_once(daemon, what, options, &results[i]) < 0)
 			return -1;
-	qsort(results, options->repeats, sizeof(results[0]), by_rate);
-	what->median = results[options->repeats / 2];
+	qsort(results, options->bench.repeats, sizeof(results[0]), by_rate);
+	what->median = results[options->bench.repeats / 2];
 	return 0;
 }
 
@@ -386,7 +381,7 @@ static void print_header(const struct options *options)
 	       "%u bytes, batches of %u. Programs sleep in poll() when there is nothing to do, or "
 	       "sync all the\n"
 	       "time where it says busy.\n\n",
-	       options->repeats, options->seconds, options->slots, LENGTH, BATCH);
+	       options->bench.repeats, options->bench.seconds, options->bench.slots, LENGTH, BATCH);
 	printf("%-26s %9s %9s %9s   %s\n", "", "limit", "here", "of the", "CPU ns each");
 	printf("%-26s %9s %9s %9s   %s\n", "", "", "", "limit", " first  second  ptnetd");
 }
@@ -423,60 +418,32 @@ static void usage(FILE *out)
 	      "Packets per second and round trips between two host programs, beside the limits of "
 	      "this\n"
 	      "machine in the same run. Run it on an otherwise idle machine with two CPUs.\n\n"
-	      "  --seconds S     of each run (default 2)\n"
-	      "  --repeats N     runs of each, of which the median counts (default 5, at most 15)\n"
-	      "  --slots N       per ring (default 1024)\n"
-	      "  --daemon F      the ptnetd to measure\n"
-	      "  --ptnet-run F   the ptnet-run to measure\n"
-	      "  --json          print JSON instead of the table\n",
+	      "  --ptnet-run F   the ptnet-run to measure\n" BENCH_HELP,
 	      out);
 }
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{"seconds", required_argument, NULL, 's'},
-		{"repeats", required_argument, NULL, 'r'},
-		{"slots", required_argument, NULL, 'n'},
-		{"daemon", required_argument, NULL, 'd'},
 		{"ptnet-run", required_argument, NULL, 'p'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		BENCH_LONG_OPTIONS,
 	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		switch (option) {
-		case 's':
-			options->seconds = atof(optarg);
-			break;
-		case 'r':
-			options->repeats = (unsigned)atoi(optarg);
-			break;
-		case 'n':
-			options->slots = (unsigned)atoi(optarg);
-			break;
-		case 'd':
-			setenv("PTNETD", optarg, 1);
-			break;
 		case 'p':
 			options->ptnet_run = optarg;
-			break;
-		case 'j':
-			options->json = true;
 			break;
 		case 'h':
 			usage(stdout);
 			exit(0);
 		default:
-			return -1;
+			if (bench_take_option(&options->bench, option) < 0)
+				return -1;
 		}
 	}
-	if (optind != argc || options->repeats < 1 || options->repeats > MAX_REPEATS ||
-	    !(options->seconds >= 0.05 && options->seconds <= 60))
-		return -1;
-	return 0;
+	return optind == argc ? bench_check_options(&options->bench) : -1;
 }
 
 static int start_daemon(struct daemon *daemon, const struct options *options)
@@ -486,14 +453,13 @@ static int start_daemon(struct daemon *daemon, const struct options *options)
 	snprintf(config, sizeof(config),
 		 "{\"ports\": [{\"name\": \"vale0:a\", \"slots\": %u}, {\"name\": \"vale0:b\", "
 		 "\"slots\": %u}], \"pipes\": [{\"name\": \"bench{1\", \"slots\": %u}]}",
-		 options->slots, options->slots, options->slots);
+		 options->bench.slots, options->bench.slots, options->bench.slots);
 	return daemon_start(daemon, config);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {
-		.seconds = 2, .repeats = 5, .slots = 1024, .ptnet_run = "ptnet-run"};
+	struct options options = {.bench = BENCH_DEFAULTS, .ptnet_run = "ptnet-run"};
 	struct measurement all[] = {
 		{.name = "VALE", .ports = {"vale0:a", "vale0:b"}},
 		{.name = "VALE, busy", .ports = {"vale0:a", "vale0:b"}, .busy = true},
@@ -517,16 +483,16 @@ int main(int argc, char **argv)
 	}
 	if (start_daemon(&daemon, &options) < 0)
 		return 1;
-	if (!options.json)
+	if (!options.bench.json)
 		print_header(&options);
 	for (size_t i = 0; result == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
 		result = measure(&daemon, &all[i], &options);
-		if (result == 0 && !options.json)
+		if (result == 0 && !options.bench.json)
 			print_measurement(&all[i]);
 		if (result == 0)
 			json_array_append_new(list, measurement_json(&all[i]));
 	}
-	if (options.json) {
+	if (options.bench.json) {
 		json_dumpf(list, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}

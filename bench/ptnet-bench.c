@@ -10,7 +10,6 @@
  * time that they leave.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,12 +24,11 @@
 #include "client/daemon.h"
 #include "client/endpoint.h"
 #include "clock.h"
+#include "options.h"
 #include "raw.h"
 #include "wakeup.h"
 
-#define MAX_REPEATS 15
-#define BATCH	    256
-#define DEEP	    4
+#define DEEP 4
 
 #define VALE(text, ...)                                                                            \
 	{                                                                                          \
@@ -43,12 +41,9 @@
 	}
 
 struct options {
-	double seconds;
-	unsigned repeats;
-	unsigned slots;
+	struct bench_options bench;
 	int workers;
 	int look_us;
-	bool json;
 };
 
 /* What one direction of one measurement did. */
@@ -226,7 +221,7 @@ static int run_once(struct daemon *daemon, const struct measurement *what,
 	if (pthread_create(&threads[1], NULL, receive_packets, &sides[1]) != 0 ||
 	    pthread_create(&threads[0], NULL, send_packets, &sides[0]) != 0)
 		abort();
-	sleep_s(options->seconds);
+	sleep_s(options->bench.seconds);
 	double took = now_s() - started;
 	uint64_t sent = sides[0].packets, received = sides[1].packets;
 	daemon_cpu = daemon_cpu_ns(daemon) - daemon_cpu;
@@ -274,11 +269,11 @@ static int measure(struct daemon *daemon, struct measurement *what, const struct
 {
 	struct result results[MAX_REPEATS];
 
-	for (unsigned i = 0; i < options->repeats; i++)
+	for (unsigned i = 0; i < options->bench.repeats; i++)
 		if (run_once(daemon, what, options, &results[i]) < 0)
 			return -1;
-	qsort(results, options->repeats, sizeof(results[0]), by_received);
-	what->median = results[options->repeats / 2];
+	qsort(results, options->bench.repeats, sizeof(results[0]), by_received);
+	what->median = results[options->bench.repeats / 2];
 	return 0;
 }
 
@@ -290,7 +285,8 @@ static void print_header(const struct options *options, double round_trip_s)
 	       "Endpoints sleep when they have nothing to do, or poll where it says so. To wake a "
 	       "sleeper on\n"
 	       "the other CPU and be woken by it took %.1f us here.\n\n",
-	       options->repeats, options->seconds, options->slots, BATCH, round_trip_s * 1e6);
+	       options->bench.repeats, options->bench.seconds, options->bench.slots, BATCH,
+	       round_trip_s * 1e6);
 	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "limit", "received", "sent", "of the",
 	       "CPU ns per packet", "per 1000 packets");
 	printf("%-26s %8s %8s %8s %6s   %-26s %s\n", "", "Mpps", "Mpps", "Mpps", "limit",
@@ -328,65 +324,37 @@ static void usage(FILE *out)
 	      "Packets per second one way over a VALE switch and over a pipe, beside the raw limit "
 	      "of\n"
 	      "this machine in the same run. Run it on an otherwise idle machine with two CPUs.\n\n"
-	      "  --seconds S   of each run (default 2)\n"
-	      "  --repeats N   runs of each, of which the median counts (default 5, at most 15)\n"
-	      "  --slots N     per ring (default 1024)\n"
-	      "  --workers N   of ptnetd (default: as ptnetd decides)\n"
-	      "  --look US     ptnetd's look_max_us (default: ptnetd's)\n"
-	      "  --daemon F    the ptnetd to measure\n"
-	      "  --json        print JSON instead of the table\n",
+	      "  --workers N     of ptnetd (default: as ptnetd decides)\n"
+	      "  --look US       ptnetd's look_max_us (default: ptnetd's)\n" BENCH_HELP,
 	      out);
 }
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{"seconds", required_argument, NULL, 's'},
-		{"repeats", required_argument, NULL, 'r'},
-		{"slots", required_argument, NULL, 'n'},
 		{"workers", required_argument, NULL, 'w'},
 		{"look", required_argument, NULL, 'l'},
-		{"daemon", required_argument, NULL, 'd'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		BENCH_LONG_OPTIONS,
 	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		switch (option) {
-		case 's':
-			options->seconds = atof(optarg);
-			break;
-		case 'r':
-			options->repeats = (unsigned)atoi(optarg);
-			break;
-		case 'n':
-			options->slots = (unsigned)atoi(optarg);
-			break;
 		case 'w':
 			options->workers = atoi(optarg);
 			break;
 		case 'l':
 			options->look_us = atoi(optarg);
 			break;
-		case 'd':
-			setenv("PTNETD", optarg, 1);
-			break;
-		case 'j':
-			options->json = true;
-			break;
 		case 'h':
 			usage(stdout);
 			exit(0);
 		default:
-			return -1;
+			if (bench_take_option(&options->bench, option) < 0)
+				return -1;
 		}
 	}
-	if (optind != argc || options->repeats < 1 || options->repeats > MAX_REPEATS ||
-	    !(options->seconds >= 0.05 && options->seconds <= 60))
-		return -1;
-	return 0;
+	return optind == argc ? bench_check_options(&options->bench) : -1;
 }
 
 static int start_daemon(struct daemon *daemon, const struct options *options)
@@ -400,14 +368,14 @@ static int start_daemon(struct daemon *daemon, const struct options *options)
 		 "\"slots\": %u}, "
 		 "{\"name\": \"vale0:rx\", \"slots\": %u}], \"pipes\": [{\"name\": \"bench{1\", "
 		 "\"slots\": %u}, {\"name\": \"deep{1\", \"slots\": %u}]}",
-		 options->workers, look, options->slots, options->slots, options->slots,
-		 DEEP * options->slots);
+		 options->workers, look, options->bench.slots, options->bench.slots,
+		 options->bench.slots, DEEP * options->bench.slots);
 	return daemon_start(daemon, config);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {.seconds = 2, .repeats = 5, .slots = 1024, .look_us = -1};
+	struct options options = {.bench = BENCH_DEFAULTS, .look_us = -1};
 	struct measurement all[] = {
 		VALE("VALE, 60 bytes", .len = 60),
 		VALE("VALE, 60 bytes, polling", .len = 60, .polling = true),
@@ -428,19 +396,19 @@ int main(int argc, char **argv)
 	}
 	if (start_daemon(&daemon, &options) < 0)
 		return 1;
-	round_trip_s = wakeup_round_trip_s(options.seconds);
-	if (!options.json)
+	round_trip_s = wakeup_round_trip_s(options.bench.seconds);
+	if (!options.bench.json)
 		print_header(&options, round_trip_s);
 	for (size_t i = 0; result == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
-		all[i].limit = raw_rate(options.slots * (all[i].deep ? DEEP : 1), BATCH,
-					all[i].pipe ? 0 : all[i].len, options.seconds);
+		all[i].limit = raw_rate(options.bench.slots * (all[i].deep ? DEEP : 1), BATCH,
+					all[i].pipe ? 0 : all[i].len, options.bench.seconds);
 		result = measure(&daemon, &all[i], &options);
-		if (result == 0 && !options.json)
+		if (result == 0 && !options.bench.json)
 			print_measurement(&all[i]);
 		if (result == 0)
 			json_array_append_new(list, measurement_json(&all[i]));
 	}
-	if (options.json) {
+	if (options.bench.json) {
 		json_t *report = json_pack("{s:f, s:O}", "wakeup_round_trip_us", round_trip_s * 1e6,
 					   "measurements", list);
 

@@ -12,7 +12,7 @@
 /*
  * Descriptors per second with @batch per publication; each comes with a copy of
  * @copy bytes between two pools of buffers (0: none). Producer on CPU 0, consumer on
- * the last one, for @seconds.
+ * CPU 1, for @seconds. @batch is at most @slots.
  */
 double raw_rate(unsigned slots, unsigned batch, unsigned copy, double seconds);
 
