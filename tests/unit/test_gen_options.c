@@ -94,13 +94,13 @@ static void values(void **state)
 	assert_int_equal(o.count, 1000000);
 	assert_int_equal(o.idle_timeout, 500000000);
 	assert_int_equal(o.wait_first, 500000000);
-	assert_true(o.json);
-	assert_null(o.json_file);
+	assert_true(o.reporting.json);
+	assert_null(o.reporting.json_file);
 	assert_true(o.check);
 	assert_int_equal(o.threads, 4);
 	assert_int_equal(o.first_cpu, 1);
 	assert_int_equal(parse(&o, "rx x --json=file --wait-first 3 --join"), -1);
-	assert_string_equal(o.json_file, "file");
+	assert_string_equal(o.reporting.json_file, "file");
 	assert_int_equal(o.wait_first, 3000000000);
 	assert_int_equal(o.idle_timeout, 0);
 	assert_true(o.check);
@@ -152,7 +152,7 @@ static void refusals(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		if (parse(&o, lines[i]) != GEN_USAGE)
+		if (parse(&o, lines[i]) != STATUS_USAGE)
 			fail_msg("'%s' accepted", lines[i]);
 	}
 }

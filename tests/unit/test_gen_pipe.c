@@ -50,12 +50,12 @@ static void *gen_main(void *arg)
 	struct gen *g = arg;
 
 	if (run_all(&g->run, &g->options)) {
-		g->status = GEN_FAILED;
+		g->status = STATUS_FAILED;
 	} else {
 		g->status = report_status(&g->run);
 		g->report = report_json(&g->run);
-		if (!g->options.quiet && report_print(&g->run))
-			g->status = GEN_FAILED;
+		if (!g->options.reporting.quiet && report_print(&g->run))
+			g->status = STATUS_FAILED;
 	}
 	run_free(&g->run);
 	return NULL;
@@ -121,8 +121,8 @@ static void every_packet_arrives_intact(const char *tx_line, const char *rx_line
 	struct gen tx, rx;
 
 	both(&rx, rx_line, &tx, tx_line);
-	assert_int_equal(tx.status, GEN_OK);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(tx.status, STATUS_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	assert_int_equal(figure(&tx, "packets"), packets);
 	assert_int_equal(figure(&rx, "packets"), packets);
 	assert_int_equal(figure(&rx, "bytes"), figure(&tx, "bytes"));
@@ -279,7 +279,7 @@ static void damage(bool (*tamper)(struct netmap_slot *, uint8_t *, uint64_t), co
 	snprintf(line, sizeof(line), "rx fake}1 -n %u -q --check", rx_packets);
 	/* 1000 packets and one more: what is missing shows when the next one comes */
 	both(&rx, line, &tx, "tx fake{1 -n 1001 -q");
-	assert_int_equal(rx.status, GEN_BAD_TRAFFIC);
+	assert_int_equal(rx.status, STATUS_BAD_TRAFFIC);
 	for (i = 0; i < 4; i++) {
 		bool expected = !strcmp(all[i], figure_of) ||
 				/* the number of a spoilt or overwritten frame never comes */
@@ -310,7 +310,7 @@ static void empty_and_impossible_slots(void **state)
 	(void)state;
 	create(1, 2048, 0, lose_every_tenth);
 	both(&rx, "rx fake}1 -n 901 -q", &tx, "tx fake{1 -n 1001 -q");
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	assert_int_equal(figure(&rx, "empty_slots"), 100);
 	done(&tx);
 	done(&rx);
@@ -318,7 +318,7 @@ static void empty_and_impossible_slots(void **state)
 
 	create(1, 2048, 0, impossible_every_tenth);
 	both(&rx, "rx fake}1 -n 1001 -q --check", &tx, "tx fake{1 -n 1001 -q");
-	assert_int_equal(rx.status, GEN_BAD_TRAFFIC);
+	assert_int_equal(rx.status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure(&rx, "bad"), 100);
 	assert_int_equal(figure_in(&rx, "sequence", "lost"), 100);
 	done(&tx);
@@ -335,7 +335,7 @@ static void a_broken_port_is_an_error(void **state)
 	start(&rx, "rx fake}1 -q");
 	fake_break();
 	end(&rx);
-	assert_int_equal(rx.status, GEN_FAILED);
+	assert_int_equal(rx.status, STATUS_FAILED);
 	assert_non_null(strstr(json_string_value(json_object_get(rx.report, "error")), "POLLERR"));
 	done(&rx);
 	fake_destroy();
@@ -349,10 +349,10 @@ static void a_port_that_is_not_there_is_an_error(void **state)
 	create(1, 2048, 0, NULL);
 	start(&rx, "rx nothing -q");
 	end(&rx);
-	assert_int_equal(rx.status, GEN_FAILED);
+	assert_int_equal(rx.status, STATUS_FAILED);
 	start(&rx, "rx fake{1 -q -t 2");
 	end(&rx);
-	assert_int_equal(rx.status, GEN_FAILED);
+	assert_int_equal(rx.status, STATUS_FAILED);
 	fake_destroy();
 }
 
@@ -364,7 +364,7 @@ static void frames_too_long_for_the_port_are_refused(void **state)
 	create(1, 64, 0, NULL); /* 31 slots of 64 bytes are the most */
 	start(&tx, "tx fake{1 -q -s 1985 -n 1");
 	end(&tx);
-	assert_int_equal(tx.status, GEN_FAILED);
+	assert_int_equal(tx.status, STATUS_FAILED);
 	done(&tx);
 	every_packet_arrives_intact("tx fake{1 -q -s 1984 -n 5", "rx fake}1 -q -n 5 --check", 5);
 }
@@ -379,16 +379,16 @@ static void what_count_leaves_stays_for_the_next(void **state)
 	create(1, 2048, 0, NULL);
 	start(&tx, "tx fake{1 -n 10 -q --timeout 0");
 	end(&tx);
-	assert_int_equal(tx.status, GEN_OK); /* told not to wait */
+	assert_int_equal(tx.status, STATUS_OK); /* told not to wait */
 	assert_int_equal(figure(&tx, "pending"), 10);
 	done(&tx);
 	start(&rx, "rx fake}1 -n 7 -q --check");
 	end(&rx);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	done(&rx);
 	start(&rx, "rx fake}1 -n 3 -q --join");
 	end(&rx);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	assert_int_equal(figure(&rx, "packets"), 3);
 	done(&rx);
 	fake_destroy();
@@ -402,13 +402,13 @@ static void a_peer_that_takes_nothing(void **state)
 	create(1, 2048, 0, NULL);
 	start(&tx, "tx fake{1 -n 10 -q --timeout 50ms");
 	end(&tx);
-	assert_int_equal(tx.status, GEN_BAD_TRAFFIC);
+	assert_int_equal(tx.status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure(&tx, "pending"), 10);
 	done(&tx);
 	/* full: it waits, and stops when told to */
 	start(&tx, "tx fake{1 -n 100 -q --timeout 1ms -T 50ms");
 	end(&tx);
-	assert_int_equal(tx.status, GEN_OK);
+	assert_int_equal(tx.status, STATUS_OK);
 	assert_int_equal(figure(&tx, "packets"), small.slots - 1 - 10);
 	assert_string_equal(json_string_value(json_object_get(tx.report, "stopped_by")), "time");
 	done(&tx);
@@ -423,13 +423,13 @@ static void idle_timeout(void **state)
 	create(1, 2048, 0, NULL);
 	start(&rx, "rx fake}1 -q --idle-timeout 30ms");
 	end(&rx);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	assert_int_equal(figure(&rx, "packets"), 0);
 	assert_string_equal(json_string_value(json_object_get(rx.report, "stopped_by")), "idle");
 	done(&rx);
 	both(&rx, "rx fake}1 -q --idle-timeout 30ms --wait-first 60 -n 6 --check", &tx,
 	     "tx fake{1 -q -n 5");
-	assert_int_equal(rx.status, GEN_BAD_TRAFFIC);
+	assert_int_equal(rx.status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure(&rx, "packets"), 5);
 	assert_int_equal(figure(&rx, "missing"), 1);
 	done(&rx);
@@ -474,7 +474,7 @@ static void buffers_received_are_the_buffers_sent(void **state)
 	snprintf(rx_line, sizeof(rx_line), "rx fake}1 -q -n 1000 --print-buf-idx %s", b);
 	create(1, 256, 0, NULL);
 	both(&rx, rx_line, &tx, tx_line);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	sent = content(a);
 	received = content(b);
 	assert_string_equal(sent, received);
@@ -518,8 +518,8 @@ static void replay_and_capture(const char *more, unsigned int loops)
 	snprintf(tx_line, sizeof(tx_line), "tx fake{1 -q --replay %s%s", a, more);
 	snprintf(rx_line, sizeof(rx_line), "rx fake}1 -q -n %zu -w %s", in.n * loops, b);
 	both(&rx, rx_line, &tx, tx_line);
-	assert_int_equal(tx.status, GEN_OK);
-	assert_int_equal(rx.status, GEN_OK);
+	assert_int_equal(tx.status, STATUS_OK);
+	assert_int_equal(rx.status, STATUS_OK);
 	assert_string_equal(json_string_value(json_object_get(tx.report, "stopped_by")),
 			    "end of file");
 	assert_int_equal(capture_read(&out, b), 0);
@@ -581,7 +581,7 @@ static void results_to_standard_output(void **state)
 		dup2(old, STDOUT_FILENO);
 		close(old);
 		close(fd);
-		assert_int_equal(rx.status, GEN_OK);
+		assert_int_equal(rx.status, STATUS_OK);
 		assert_non_null(strstr(said, "50 packets, 5000 bytes"));
 		if (round) {
 			text = content(file);
@@ -608,8 +608,8 @@ static void ping_and_pong(const char *ping_more, const char *pong_more)
 	snprintf(ping_line, sizeof(ping_line), "ping fake{1 -q -n 100 --timeout 60 %s", ping_more);
 	snprintf(pong_line, sizeof(pong_line), "pong fake}1 -q -n 100 %s", pong_more);
 	both(&pong, pong_line, &ping, ping_line);
-	assert_int_equal(ping.status, GEN_OK);
-	assert_int_equal(pong.status, GEN_OK);
+	assert_int_equal(ping.status, STATUS_OK);
+	assert_int_equal(pong.status, STATUS_OK);
 	assert_int_equal(figure_in(&ping, "latency", "answered"), 100);
 	assert_int_equal(figure_in(&ping, "latency", "lost"), 0);
 	assert_true(figure_in(&ping, "latency", "min_ns") > 0);
@@ -642,7 +642,7 @@ static void a_ping_without_answer_is_lost(void **state)
 	create(1, 2048, 0, NULL);
 	start(&ping, "ping fake{1 -q -n 2 --timeout 10ms");
 	end(&ping);
-	assert_int_equal(ping.status, GEN_BAD_TRAFFIC);
+	assert_int_equal(ping.status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure_in(&ping, "latency", "lost"), 2);
 	assert_int_equal(figure_in(&ping, "latency", "answered"), 0);
 	done(&ping);
@@ -661,8 +661,8 @@ static void zero_copy_frames_are_whole(void **state)
 	snprintf(line, sizeof(line), "rx fake}1 -q -n 500 -w %s", file);
 	create(1, 2048, 0, NULL);
 	both(&rx, line, &tx, "tx fake{1 -q -n 500 --zero-copy -s 100");
-	assert_int_equal(rx.status, GEN_OK);
-	assert_int_equal(tx.status, GEN_OK);
+	assert_int_equal(rx.status, STATUS_OK);
+	assert_int_equal(tx.status, STATUS_OK);
 	assert_int_equal(capture_read(&c, file), 0);
 	assert_int_equal(c.n, 500);
 	for (i = 0; i < c.n; i++) {

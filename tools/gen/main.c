@@ -19,11 +19,11 @@ int main(int argc, char **argv)
 	if (run_all(&run, &options)) {
 		report_print_failure(&options);
 		run_free(&run);
-		return GEN_FAILED;
+		return STATUS_FAILED;
 	}
 	status = report_status(&run);
 	if (report_print(&run))
-		status = GEN_FAILED;
+		status = STATUS_FAILED;
 	run_free(&run);
 	return status;
 }

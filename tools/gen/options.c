@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifndef PTNETMAP_VERSION
 #define PTNETMAP_VERSION "unknown"
@@ -96,7 +95,6 @@ enum {
 	OPT_TIMEOUT,
 	OPT_JOIN,
 	OPT_BUF_IDX,
-	OPT_INTERVAL,
 };
 
 #define ARG required_argument
@@ -131,10 +129,8 @@ static const struct option long_options[] = {
 	{"check", no_argument, NULL, 'c'},
 	{"join", no_argument, NULL, OPT_JOIN},
 	{"capture", ARG, NULL, 'w'},
-	{"json", optional_argument, NULL, 'j'},
 	{"print-buf-idx", ARG, NULL, OPT_BUF_IDX},
-	{"interval", ARG, NULL, OPT_INTERVAL},
-	{"quiet", no_argument, NULL, 'q'},
+	REPORTING_LONG_OPTIONS,
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -170,7 +166,7 @@ static void set_defaults(struct gen_options *o)
 	o->vnet_hdr = -1;
 	o->timeout = -1;
 	o->wait_first = -1;
-	o->interval = -1;
+	reporting_defaults(&o->reporting);
 }
 
 static int address(const char *name, struct address_range *r,
@@ -220,8 +216,6 @@ static int take_limit(struct gen_options *o, int c)
 		return argument_duration("--wait-first", optarg, &o->wait_first);
 	case OPT_TIMEOUT:
 		return argument_duration("--timeout", optarg, &o->timeout);
-	case OPT_INTERVAL:
-		return argument_duration("--interval", optarg, &o->interval);
 	default:
 		return 1;
 	}
@@ -319,13 +313,6 @@ static int take_other(struct gen_options *o, int c)
 	case OPT_BUF_IDX:
 		o->buf_idx = optarg;
 		return 0;
-	case 'j':
-		o->json = true;
-		o->json_file = output_is_stdout(optarg) ? NULL : optarg;
-		return 0;
-	case 'q':
-		o->quiet = true;
-		return 0;
 	default:
 		return -1; /* getopt has said what is wrong */
 	}
@@ -333,8 +320,10 @@ static int take_other(struct gen_options *o, int c)
 
 static int take_option(struct gen_options *o, int c)
 {
-	int result = take_address(o, c);
+	int result = reporting_take(&o->reporting, c, optarg);
 
+	if (result == 1)
+		result = take_address(o, c);
 	if (result == 1)
 		result = take_limit(o, c);
 	if (result == 1)
@@ -355,7 +344,8 @@ static int take_function_and_port(struct gen_options *o, char **arg, int n)
 	}
 	if (n > 1)
 		return complain("'%s' is one argument too many%s", arg[n - (port == o->interface)],
-				o->json ? " (a file for --json is given as --json=FILE)" : "");
+				o->reporting.json ? " (a file for --json is given as --json=FILE)"
+						  : "");
 	if (n != 1 || !port)
 		return complain("give a function (tx, rx, ping, pong) and a port, such as: "
 				"ptnet-gen rx netmap:eth0");
@@ -406,7 +396,7 @@ static int check_combination(struct gen_options *o)
 static int check_outputs(const struct gen_options *o)
 {
 	if (output_is_stdout(o->capture) + output_is_stdout(o->buf_idx) +
-		    (o->json && !o->json_file) >
+		    (o->reporting.json && !o->reporting.json_file) >
 	    1)
 		return complain("--capture -, --print-buf-idx - and --json all write to standard "
 				"output: give at most one of them, and name files for the others");
@@ -422,10 +412,7 @@ static void fill_in(struct gen_options *o)
 		o->wait_first = o->idle_timeout;
 	if (o->timeout < 0)
 		o->timeout = o->function == GEN_PING ? 1000000000 : 2000000000;
-	if (o->interval < 0)
-		o->interval = isatty(STDERR_FILENO) ? 1000000000 : 0;
-	if (o->quiet)
-		o->interval = 0;
+	reporting_complete(&o->reporting);
 }
 
 int options_parse(struct gen_options *o, int argc, char **argv)
@@ -435,14 +422,15 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 	set_defaults(o);
 	message_program("ptnet-gen");
 	argv[0] = (char *)"ptnet-gen"; /* for getopt's messages */
-	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:j::qhV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:hV" REPORTING_SHORT_OPTIONS,
+				long_options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
-			return GEN_OK;
+			return STATUS_OK;
 		}
 		if (c == 'V') {
 			printf("ptnet-gen %s\n", PTNETMAP_VERSION);
-			return GEN_OK;
+			return STATUS_OK;
 		}
 		if (take_option(o, c))
 			goto fail;
@@ -454,5 +442,5 @@ int options_parse(struct gen_options *o, int argc, char **argv)
 	return -1;
 fail:
 	fputs("Try 'ptnet-gen --help'.\n", stderr);
-	return GEN_USAGE;
+	return STATUS_USAGE;
 }

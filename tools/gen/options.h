@@ -6,6 +6,7 @@
 #define GEN_OPTIONS_H
 
 #include "frame.h"
+#include "reporting.h"
 #include "size.h"
 
 #define GEN_MAX_THREADS 64
@@ -47,19 +48,8 @@ struct gen_options {
 	const char *capture;
 	const char *buf_idx;
 	/* what to say */
-	bool json;
-	const char *json_file; /* NULL: standard output */
-	bool stdout_taken;     /* by a capture or buffer indices: text goes to standard error */
-	bool quiet;
-	int64_t interval; /* of progress lines, 0: none */
-};
-
-/* What the program's exit status means. */
-enum {
-	GEN_OK = 0,
-	GEN_FAILED = 1, /* something did not work; a message says what */
-	GEN_USAGE = 2,
-	GEN_BAD_TRAFFIC = 3, /* packets missing, wrong or not taken */
+	struct reporting reporting;
+	bool stdout_taken; /* by a capture or buffer indices: text goes to standard error */
 };
 
 const char *function_name(enum gen_function f);

@@ -3,7 +3,6 @@
 
 #include "message.h"
 #include "number.h"
-#include "reporting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,11 +49,11 @@ int report_status(const struct run *r)
 
 	for (i = 0; i < r->n_workers; i++) {
 		if (r->workers[i].failed)
-			return GEN_FAILED;
+			return STATUS_FAILED;
 	}
 	if (run_reason(r) == STOP_ERROR)
-		return GEN_FAILED;
-	return traffic_is_bad(r) ? GEN_BAD_TRAFFIC : GEN_OK;
+		return STATUS_FAILED;
+	return traffic_is_bad(r) ? STATUS_BAD_TRAFFIC : STATUS_OK;
 }
 
 /* Seconds from the first batch to the last, or to the end for a sender; 0 if there was one. */
@@ -168,12 +167,13 @@ int report_print_failure(const struct gen_options *o)
 	json_t *doc;
 	int result;
 
-	if (!o->json)
+	if (!o->reporting.json)
 		return 0;
 	doc = json_pack("{s:s, s:s, s:i, s:s, s:s}", "function", function_name(o->function), "port",
-			o->port, "status", GEN_FAILED, "stopped_by", stop_reason_name(STOP_ERROR),
-			"error", first_complaint() ? first_complaint() : "unknown");
-	result = json_write(doc, o->json_file);
+			o->port, "status", STATUS_FAILED, "stopped_by",
+			stop_reason_name(STOP_ERROR), "error",
+			first_complaint() ? first_complaint() : "unknown");
+	result = json_write(doc, o->reporting.json_file);
 	json_decref(doc);
 	return result;
 }
@@ -244,17 +244,17 @@ int report_print(const struct run *r)
 		complain("%s: the other side has not taken %u slots; they are lost when the port "
 			 "closes, unless the other end of a pipe is open",
 			 o->port, pending(r));
-	if (!o->quiet && !(o->json && !o->json_file)) {
+	if (reporting_text(&o->reporting)) {
 		print_traffic(out, r);
 		if (r->tracker)
 			print_sequence(out, r->tracker);
 		if (o->function == GEN_PING)
 			print_latency(out, r);
 	}
-	if (!o->json)
+	if (!o->reporting.json)
 		return 0;
 	doc = report_json(r);
-	result = json_write(doc, o->json_file);
+	result = json_write(doc, o->reporting.json_file);
 	json_decref(doc);
 	return result;
 }

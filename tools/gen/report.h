@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-/* The program's exit status (enum in options.h) of a run that has ended. */
+/* The program's exit status (enum exit_status) of a run that has ended. */
 int report_status(const struct run *r);
 
 /* The report's JSON document, for the caller to json_decref; NULL: out of memory. */

@@ -5,7 +5,6 @@
 #include "number.h"
 #include "open.h"
 #include "ownmac.h"
-#include "reporting.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -227,18 +226,16 @@ struct watch {
 	struct run *run;
 	int signal_fd;
 	int64_t start;
-	int64_t next_line; /* when to print progress; INT64_MAX: never */
-	struct totals shown;
-	int64_t shown_at;
-	uint64_t seen;	 /* packets when last looked */
-	int64_t seen_at; /* when they became that many */
+	struct progress progress;
+	struct totals shown; /* at the last progress line */
+	uint64_t seen;	     /* packets when last looked */
+	int64_t seen_at;     /* when they became that many */
 };
 
-static void print_progress(struct watch *v, int64_t now)
+static void print_progress(struct watch *v, double seconds)
 {
 	const struct gen_options *o = v->run->options;
 	struct totals t = run_totals(v->run);
-	double seconds = (double)(now - v->shown_at) / 1e9;
 	double packets = (double)(t.packets - v->shown.packets);
 	double bits = 8.0 * (double)(t.bytes - v->shown.bytes);
 	double batches = (double)(t.batches - v->shown.batches);
@@ -249,7 +246,6 @@ static void print_progress(struct watch *v, int64_t now)
 		with_unit(packets / seconds, pps, sizeof(pps)),
 		with_unit(bits / seconds, bps, sizeof(bps)), batches > 0 ? packets / batches : 0);
 	v->shown = t;
-	v->shown_at = now;
 }
 
 /* When the idle limit would be over if nothing came; INT64_MAX: no limit. */
@@ -277,7 +273,7 @@ static void look_for_idleness(struct watch *v, int64_t now)
 static int64_t next_look(struct watch *v, int64_t now)
 {
 	const struct gen_options *o = v->run->options;
-	int64_t when = v->next_line;
+	int64_t when = v->progress.next;
 
 	if (run_stopping(v->run))
 		return -1;
@@ -317,6 +313,7 @@ static void watch_workers(struct watch *v)
 {
 	struct run *r = v->run;
 	unsigned int done = 0;
+	double seconds;
 
 	while (done < r->n_started) {
 		struct pollfd fds[2] = {
@@ -331,10 +328,8 @@ static void watch_workers(struct watch *v)
 		if (fds[1].revents)
 			take_signal(v);
 		now = now_ns();
-		if (now >= v->next_line && done < r->n_started) {
-			print_progress(v, now);
-			v->next_line += r->options->interval;
-		}
+		if (done < r->n_started && progress_due(&v->progress, now, &seconds))
+			print_progress(v, seconds);
 		if (run_stopping(r))
 			continue;
 		if (r->options->time && now >= v->start + r->options->time)
@@ -362,8 +357,8 @@ static void start_and_watch(struct run *r)
 
 	/* Paced sending sleeps for less than the kernel's usual rounding of 50 us. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
-	v.start = v.shown_at = v.seen_at = now_ns();
-	v.next_line = r->options->interval ? v.start + r->options->interval : INT64_MAX;
+	v.start = v.seen_at = now_ns();
+	progress_begin(&v.progress, &r->options->reporting, v.start);
 	for (i = 0; i < r->n_workers; i++) {
 		int error =
 			pthread_create(&r->workers[i].thread, NULL, worker_main, &r->workers[i]);
