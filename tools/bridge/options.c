@@ -2,15 +2,11 @@
 #include "options.h"
 
 #include "argument.h"
+#include "command_line.h"
 #include "message.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef PTNETMAP_VERSION
-#define PTNETMAP_VERSION "unknown"
-#endif
 
 static const char usage[] =
 	"usage: ptnet-bridge PORT1 PORT2 [OPTION]...\n"
@@ -38,15 +34,13 @@ static const struct option long_options[] = {
 	{"copy", no_argument, NULL, 'c'},
 	{"wait", ARG, NULL, 'w'},
 	{"timeout", ARG, NULL, OPT_TIMEOUT},
-	REPORTING_LONG_OPTIONS,
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
+	COMMAND_LINE_LONG_OPTIONS,
 	{0},
 };
 
-/* 0; -1 after a message, which is getopt's for what it does not know. */
-static int take_option(struct bridge_options *o, int c)
+static int take_option(void *options, int c)
 {
+	struct bridge_options *o = options;
 	int result = reporting_take(&o->reporting, c, optarg);
 
 	if (result != 1)
@@ -69,17 +63,16 @@ static int take_option(struct bridge_options *o, int c)
 	}
 }
 
-static int take_ports(struct bridge_options *o, char **arg, int n)
+static int take_ports(void *options, char **arg, int n)
 {
+	struct bridge_options *o = options;
 	int i;
 
 	if (n == 1)
 		return complain("give two ports; a port and its own host stack (NAME and NAME^) "
 				"cannot be bridged: ports have no host rings yet");
 	if (n != 2 && n != 0)
-		return complain("'%s' is one argument too many%s", arg[2],
-				o->reporting.json ? " (a file for --json is given as --json=FILE)"
-						  : "");
+		return command_line_surplus(&o->reporting, arg[2]);
 	if (n == 0)
 		return complain("give two ports, such as: ptnet-bridge vale0:a vale1:a");
 	for (i = 0; i < 2; i++) {
@@ -88,35 +81,22 @@ static int take_ports(struct bridge_options *o, char **arg, int n)
 	}
 	if (!strcmp(o->ports[0], o->ports[1]))
 		return complain("%s: a port cannot be bridged with itself", o->ports[0]);
+	reporting_complete(&o->reporting);
 	return 0;
 }
 
 int options_parse(struct bridge_options *o, int argc, char **argv)
 {
-	int c;
+	static const struct command_line line = {
+		.program = "ptnet-bridge",
+		.help = usage,
+		.short_options = "b:1cw:" COMMAND_LINE_SHORT_OPTIONS,
+		.long_options = long_options,
+		.take_option = take_option,
+		.take_arguments = take_ports,
+	};
 
 	*o = (struct bridge_options){.burst = 256, .timeout = 2000000000};
 	reporting_defaults(&o->reporting);
-	message_program("ptnet-bridge");
-	argv[0] = (char *)"ptnet-bridge"; /* for getopt's messages */
-	while ((c = getopt_long(argc, argv, "b:1cw:hV" REPORTING_SHORT_OPTIONS, long_options,
-				NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return STATUS_OK;
-		}
-		if (c == 'V') {
-			printf("ptnet-bridge %s\n", PTNETMAP_VERSION);
-			return STATUS_OK;
-		}
-		if (take_option(o, c))
-			goto fail;
-	}
-	if (take_ports(o, argv + optind, argc - optind))
-		goto fail;
-	reporting_complete(&o->reporting);
-	return -1;
-fail:
-	fputs("Try 'ptnet-bridge --help'.\n", stderr);
-	return STATUS_USAGE;
+	return command_line_read(&line, o, argc, argv);
 }

@@ -2,18 +2,14 @@
 #include "options.h"
 
 #include "argument.h"
+#include "command_line.h"
 #include "message.h"
 #include "number.h"
 #include "output.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef PTNETMAP_VERSION
-#define PTNETMAP_VERSION "unknown"
-#endif
 
 static const char usage[] =
 	"usage: ptnet-gen FUNCTION PORT [OPTION]...\n"
@@ -130,9 +126,7 @@ static const struct option long_options[] = {
 	{"join", no_argument, NULL, OPT_JOIN},
 	{"capture", ARG, NULL, 'w'},
 	{"print-buf-idx", ARG, NULL, OPT_BUF_IDX},
-	REPORTING_LONG_OPTIONS,
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
+	COMMAND_LINE_LONG_OPTIONS,
 	{0},
 };
 
@@ -318,8 +312,9 @@ static int take_other(struct gen_options *o, int c)
 	}
 }
 
-static int take_option(struct gen_options *o, int c)
+static int take_option(void *options, int c)
 {
+	struct gen_options *o = options;
 	int result = reporting_take(&o->reporting, c, optarg);
 
 	if (result == 1)
@@ -343,9 +338,7 @@ static int take_function_and_port(struct gen_options *o, char **arg, int n)
 		n--;
 	}
 	if (n > 1)
-		return complain("'%s' is one argument too many%s", arg[n - (port == o->interface)],
-				o->reporting.json ? " (a file for --json is given as --json=FILE)"
-						  : "");
+		return command_line_surplus(&o->reporting, arg[n - (port == o->interface)]);
 	if (n != 1 || !port)
 		return complain("give a function (tx, rx, ping, pong) and a port, such as: "
 				"ptnet-gen rx netmap:eth0");
@@ -415,32 +408,27 @@ static void fill_in(struct gen_options *o)
 	reporting_complete(&o->reporting);
 }
 
+static int finish(void *options, char **arg, int n)
+{
+	struct gen_options *o = options;
+
+	if (take_function_and_port(o, arg, n) || check_combination(o) || check_outputs(o))
+		return -1;
+	fill_in(o);
+	return 0;
+}
+
 int options_parse(struct gen_options *o, int argc, char **argv)
 {
-	int c;
+	static const struct command_line line = {
+		.program = "ptnet-gen",
+		.help = usage,
+		.short_options = "i:s:r:b:t:n:T:cw:" COMMAND_LINE_SHORT_OPTIONS,
+		.long_options = long_options,
+		.take_option = take_option,
+		.take_arguments = finish,
+	};
 
 	set_defaults(o);
-	message_program("ptnet-gen");
-	argv[0] = (char *)"ptnet-gen"; /* for getopt's messages */
-	while ((c = getopt_long(argc, argv, "i:s:r:b:t:n:T:cw:hV" REPORTING_SHORT_OPTIONS,
-				long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return STATUS_OK;
-		}
-		if (c == 'V') {
-			printf("ptnet-gen %s\n", PTNETMAP_VERSION);
-			return STATUS_OK;
-		}
-		if (take_option(o, c))
-			goto fail;
-	}
-	if (take_function_and_port(o, argv + optind, argc - optind) || check_combination(o) ||
-	    check_outputs(o))
-		goto fail;
-	fill_in(o);
-	return -1;
-fail:
-	fputs("Try 'ptnet-gen --help'.\n", stderr);
-	return STATUS_USAGE;
+	return command_line_read(&line, o, argc, argv);
 }

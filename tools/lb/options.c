@@ -2,15 +2,11 @@
 #include "options.h"
 
 #include "argument.h"
+#include "command_line.h"
 #include "message.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef PTNETMAP_VERSION
-#define PTNETMAP_VERSION "unknown"
-#endif
 
 static const char usage[] =
 	"usage: ptnet-lb -i PORT -p [NAME:]COUNT [-p ...] [OPTION]...\n"
@@ -49,9 +45,7 @@ static const struct option long_options[] = {
 	{"seed", ARG, NULL, OPT_SEED},
 	{"wait", ARG, NULL, 'w'},
 	{"timeout", ARG, NULL, OPT_TIMEOUT},
-	REPORTING_LONG_OPTIONS,
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
+	COMMAND_LINE_LONG_OPTIONS,
 	{0},
 };
 
@@ -91,9 +85,9 @@ static int take_hash(struct lb_options *o)
 	return 0;
 }
 
-/* 0; -1 after a message, which is getopt's for what it does not know. */
-static int take_option(struct lb_options *o, int c)
+static int take_option(void *options, int c)
 {
+	struct lb_options *o = options;
 	int result = reporting_take(&o->reporting, c, optarg);
 
 	if (result != 1)
@@ -142,37 +136,28 @@ static int check_combination(const struct lb_options *o)
 	return 0;
 }
 
+static int finish(void *options, char **arg, int n)
+{
+	struct lb_options *o = options;
+
+	if (n)
+		return command_line_surplus(&o->reporting, arg[0]);
+	reporting_complete(&o->reporting);
+	return check_combination(o);
+}
+
 int options_parse(struct lb_options *o, int argc, char **argv)
 {
-	int c;
+	static const struct command_line line = {
+		.program = "ptnet-lb",
+		.help = usage,
+		.short_options = "i:p:B:s:b:w:" COMMAND_LINE_SHORT_OPTIONS,
+		.long_options = long_options,
+		.take_option = take_option,
+		.take_arguments = finish,
+	};
 
 	*o = (struct lb_options){.extra = 1024, .burst = 512, .timeout = 2000000000};
 	reporting_defaults(&o->reporting);
-	message_program("ptnet-lb");
-	argv[0] = (char *)"ptnet-lb"; /* for getopt's messages */
-	while ((c = getopt_long(argc, argv, "i:p:B:s:b:w:hV" REPORTING_SHORT_OPTIONS, long_options,
-				NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return STATUS_OK;
-		}
-		if (c == 'V') {
-			printf("ptnet-lb %s\n", PTNETMAP_VERSION);
-			return STATUS_OK;
-		}
-		if (take_option(o, c))
-			goto fail;
-	}
-	if (optind < argc) {
-		complain("'%s' is one argument too many%s", argv[optind],
-			 o->reporting.json ? " (a file for --json is given as --json=FILE)" : "");
-		goto fail;
-	}
-	if (check_combination(o))
-		goto fail;
-	reporting_complete(&o->reporting);
-	return -1;
-fail:
-	fputs("Try 'ptnet-lb --help'.\n", stderr);
-	return STATUS_USAGE;
+	return command_line_read(&line, o, argc, argv);
 }

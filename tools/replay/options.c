@@ -2,16 +2,12 @@
 #include "options.h"
 
 #include "argument.h"
+#include "command_line.h"
 #include "message.h"
 #include "number.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef PTNETMAP_VERSION
-#define PTNETMAP_VERSION "unknown"
-#endif
 
 static const char usage[] =
 	"usage: ptnet-replay -i PORT FILE... [OPTION]...\n"
@@ -53,9 +49,7 @@ static const struct option long_options[] = {
 	{"burst", ARG, NULL, 'b'},
 	{"wait", ARG, NULL, 'w'},
 	{"timeout", ARG, NULL, OPT_TIMEOUT},
-	REPORTING_LONG_OPTIONS,
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
+	COMMAND_LINE_LONG_OPTIONS,
 	{0},
 };
 
@@ -97,9 +91,9 @@ static int take_setting(struct replay_options *o, int c)
 	}
 }
 
-/* 0; -1 after a message, which is getopt's for what it does not know. */
-static int take_option(struct replay_options *o, int c)
+static int take_option(void *options, int c)
 {
+	struct replay_options *o = options;
 	int result = reporting_take(&o->reporting, c, optarg);
 
 	if (result == 1)
@@ -145,9 +139,26 @@ static int check_combination(struct replay_options *o)
 	return 0;
 }
 
+static int take_files(void *options, char **arg, int n)
+{
+	struct replay_options *o = options;
+
+	o->files = (const char *const *)arg;
+	o->n_files = (size_t)n;
+	reporting_complete(&o->reporting);
+	return check_combination(o);
+}
+
 int options_parse(struct replay_options *o, int argc, char **argv)
 {
-	int c;
+	static const struct command_line line = {
+		.program = "ptnet-replay",
+		.help = usage,
+		.short_options = "i:mx:r:l:n:g:b:w:" COMMAND_LINE_SHORT_OPTIONS,
+		.long_options = long_options,
+		.take_option = take_option,
+		.take_arguments = take_files,
+	};
 
 	*o = (struct replay_options){
 		.settings = {.speed = 1, .burst = 256, .loops = 1},
@@ -155,28 +166,5 @@ int options_parse(struct replay_options *o, int argc, char **argv)
 		.timeout = 2000000000,
 	};
 	reporting_defaults(&o->reporting);
-	message_program("ptnet-replay");
-	argv[0] = (char *)"ptnet-replay"; /* for getopt's messages */
-	while ((c = getopt_long(argc, argv, "i:mx:r:l:n:g:b:w:hV" REPORTING_SHORT_OPTIONS,
-				long_options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return STATUS_OK;
-		}
-		if (c == 'V') {
-			printf("ptnet-replay %s\n", PTNETMAP_VERSION);
-			return STATUS_OK;
-		}
-		if (take_option(o, c))
-			goto fail;
-	}
-	o->files = (const char *const *)argv + optind;
-	o->n_files = (size_t)(argc - optind);
-	if (check_combination(o))
-		goto fail;
-	reporting_complete(&o->reporting);
-	return -1;
-fail:
-	fputs("Try 'ptnet-replay --help'.\n", stderr);
-	return STATUS_USAGE;
+	return command_line_read(&line, o, argc, argv);
 }
