@@ -39,15 +39,20 @@ def daemon():
         yield started
 
 
-def test_page(daemon, installed, tmp_path):
-    """The program of the page compiles with the page's command, without a warning, receives what the page sends, and ends."""
-    compile_env, run_env = installed
+@pytest.fixture
+def run_env(installed, tmp_path):
+    """The environment of the page's program, which compiles with the page's command, without a warning."""
+    compile_env, env = installed
     (source,) = re.findall(r"^```c\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "receive.c").write_text(source)
     line = command("pkg-config").replace("-Wall", "-Wall -Wextra -Werror")
     assert "-Werror" in line
     subprocess.run(["bash", "-c", line], cwd=tmp_path, env={**os.environ, **compile_env}, check=True)
+    return env
 
+
+def test_page(daemon, run_env, tmp_path):
+    """The program of the page receives what the page sends, and ends."""
     words = shlex.split(command("ptnet-run ./receive"))
     assert words[0] == "ptnet-run"
     with Program(daemon, *words[1:], env=run_env, cwd=tmp_path) as receiver:
@@ -62,12 +67,17 @@ def test_page(daemon, installed, tmp_path):
     assert [line.split()[20:22] for line in lines] == [["00", f"{number:02x}"] for number in range(5)]
 
 
-def test_page_without_daemon(installed, tmp_path):
+def test_page_port_deleted(daemon, run_env, tmp_path):
+    """The program of the page ends when its port is taken away."""
+    with Program(daemon, "./receive", "vale0:receiver", env=run_env, cwd=tmp_path) as receiver:
+        receiver.wait_for("waiting for 5 packets")
+        daemon.ctl("port", "del", "vale0:receiver", "--force")
+        receiver.wait(status=1)
+        receiver.wait_for("the port is gone")
+
+
+def test_page_without_daemon(run_env, tmp_path):
     """What the reader sees who forgot the daemon."""
-    compile_env, run_env = installed
-    (source,) = re.findall(r"^```c\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (tmp_path / "receive.c").write_text(source)
-    subprocess.run(["bash", "-c", command("pkg-config")], cwd=tmp_path, env={**os.environ, **compile_env}, check=True)
     env = {**os.environ, **run_env, "PTNET_SOCKET": str(tmp_path / "nobody")}
     done = subprocess.run([built("ptnet-run"), "./receive"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
