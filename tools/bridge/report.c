@@ -2,7 +2,6 @@
 /* What forwarding came to. */
 #include "bridge.h"
 
-#include "message.h"
 #include "number.h"
 
 #include <stdio.h>
@@ -41,8 +40,7 @@ json_t *bridge_json(const struct bridge *b, enum exit_status status)
 	doc = json_pack("{s:s, s:s, s:i, s:b, s:f, s:o}", "port1", b->options->ports[0], "port2",
 			b->options->ports[1], "status", (int)status, "zero_copy", (int)b->zero_copy,
 			"seconds", (double)b->seconds_ns / 1e9, "directions", list);
-	if (doc && first_complaint())
-		json_object_set_new(doc, "error", json_string(first_complaint()));
+	json_add_error(doc);
 	return doc;
 }
 
@@ -65,23 +63,14 @@ int bridge_report(const struct bridge *b, enum exit_status status)
 {
 	const struct reporting *r = &b->options->reporting;
 	unsigned int i;
-	json_t *doc;
-	int result;
 
 	for (i = 0; i < b->n_directions && status != STATUS_FAILED; i++) {
 		const struct direction *d = &b->directions[i];
 
 		if (d->pending && b->options->timeout)
-			complain("%s: the other side has not taken %u slots; they are lost when "
-				 "the port closes, unless the other end of a pipe is open",
-				 d->to->d->hdr.nr_name, d->pending);
+			complain_of_pending(d->to->d->hdr.nr_name, d->pending);
 		if (reporting_text(r))
 			print_direction(b, d);
 	}
-	if (!r->json)
-		return 0;
-	doc = bridge_json(b, status);
-	result = json_write(doc, r->json_file);
-	json_decref(doc);
-	return result;
+	return r->json ? json_write(bridge_json(b, status), r->json_file) : 0;
 }

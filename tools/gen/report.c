@@ -73,11 +73,6 @@ static double active_seconds(const struct run *r)
 	return (double)(last - first) / 1e9;
 }
 
-static double per_second(double n, double seconds)
-{
-	return seconds > 0 ? n / seconds : 0;
-}
-
 /* ---- JSON ---- */
 
 static json_t *sequence_json(struct sequence_tracker *t)
@@ -96,14 +91,11 @@ static json_t *latency_json(const struct run *r)
 {
 	const struct histogram *h = r->workers[0].latency;
 	struct totals t = run_totals(r);
+	json_t *latency = json_pack("{s:o, s:o, s:o}", "answered", json_figure(h->n), "lost",
+				    json_figure(t.missed), "late", json_figure(t.late));
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "answered",
-			 json_figure(h->n), "lost", json_figure(t.missed), "late",
-			 json_figure(t.late), "min_ns", json_figure(h->n ? h->min : 0), "avg_ns",
-			 json_figure(histogram_mean(h)), "p50_ns",
-			 json_figure(histogram_quantile(h, 500)), "p99_ns",
-			 json_figure(histogram_quantile(h, 990)), "p999_ns",
-			 json_figure(histogram_quantile(h, 999)), "max_ns", json_figure(h->max));
+	json_add_times(latency, h);
+	return latency;
 }
 
 static json_t *threads_json(const struct run *r)
@@ -156,8 +148,7 @@ json_t *report_json(const struct run *r)
 		json_object_set_new(doc, "sequence", sequence_json(r->tracker));
 	if (o->function == GEN_PING)
 		json_object_set_new(doc, "latency", latency_json(r));
-	if (first_complaint())
-		json_object_set_new(doc, "error", json_string(first_complaint()));
+	json_add_error(doc);
 	json_object_set_new(doc, "per_thread", threads_json(r));
 	return doc;
 }
@@ -165,7 +156,6 @@ json_t *report_json(const struct run *r)
 int report_print_failure(const struct gen_options *o)
 {
 	json_t *doc;
-	int result;
 
 	if (!o->reporting.json)
 		return 0;
@@ -173,9 +163,7 @@ int report_print_failure(const struct gen_options *o)
 			o->port, "status", STATUS_FAILED, "stopped_by",
 			stop_reason_name(STOP_ERROR), "error",
 			first_complaint() ? first_complaint() : "unknown");
-	result = json_write(doc, o->reporting.json_file);
-	json_decref(doc);
-	return result;
+	return json_write(doc, o->reporting.json_file);
 }
 
 /* ---- text ---- */
@@ -237,13 +225,9 @@ int report_print(const struct run *r)
 {
 	const struct gen_options *o = r->options;
 	FILE *out = o->stdout_taken ? stderr : stdout;
-	json_t *doc;
-	int result;
 
 	if (pending(r) && o->timeout)
-		complain("%s: the other side has not taken %u slots; they are lost when the port "
-			 "closes, unless the other end of a pipe is open",
-			 o->port, pending(r));
+		complain_of_pending(o->port, pending(r));
 	if (reporting_text(&o->reporting)) {
 		print_traffic(out, r);
 		if (r->tracker)
@@ -251,10 +235,5 @@ int report_print(const struct run *r)
 		if (o->function == GEN_PING)
 			print_latency(out, r);
 	}
-	if (!o->reporting.json)
-		return 0;
-	doc = report_json(r);
-	result = json_write(doc, o->reporting.json_file);
-	json_decref(doc);
-	return result;
+	return o->reporting.json ? json_write(report_json(r), o->reporting.json_file) : 0;
 }

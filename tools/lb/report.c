@@ -2,7 +2,6 @@
 /* What spreading came to. */
 #include "balancer.h"
 
-#include "message.h"
 #include "number.h"
 
 #include <stdio.h>
@@ -52,8 +51,7 @@ json_t *balancer_json(const struct balancer *b, enum exit_status status)
 		"addresses", json_figure(s->kinds[FLOW_ADDRESSES]), "mac",
 		json_figure(s->kinds[FLOW_MAC]), "nothing", json_figure(s->kinds[FLOW_SHORT]),
 		"groups", groups_json(b));
-	if (doc && first_complaint())
-		json_object_set_new(doc, "error", json_string(first_complaint()));
+	json_add_error(doc);
 	return doc;
 }
 
@@ -74,15 +72,8 @@ static void print_summary(const struct balancer *b)
 int balancer_report(const struct balancer *b, enum exit_status status)
 {
 	const struct reporting *r = &b->options->reporting;
-	json_t *doc;
-	int result;
 
 	if (status != STATUS_FAILED && reporting_text(r))
 		print_summary(b);
-	if (!r->json)
-		return 0;
-	doc = balancer_json(b, status);
-	result = json_write(doc, r->json_file);
-	json_decref(doc);
-	return result;
+	return r->json ? json_write(balancer_json(b, status), r->json_file) : 0;
 }

@@ -76,9 +76,37 @@ const char *progress_clock(char *buf, size_t size)
 	return buf;
 }
 
+double per_second(double n, double seconds)
+{
+	return seconds > 0 ? n / seconds : 0;
+}
+
+void complain_of_pending(const char *port, uint32_t slots)
+{
+	complain("%s: the other side has not taken %u slots; they are lost when the port closes, "
+		 "unless the other end of a pipe is open",
+		 port, slots);
+}
+
 json_t *json_figure(uint64_t n)
 {
 	return json_integer((json_int_t)n);
+}
+
+void json_add_times(json_t *object, const struct histogram *h)
+{
+	json_object_set_new(object, "min_ns", json_figure(h->n ? h->min : 0));
+	json_object_set_new(object, "avg_ns", json_figure(histogram_mean(h)));
+	json_object_set_new(object, "p50_ns", json_figure(histogram_quantile(h, 500)));
+	json_object_set_new(object, "p99_ns", json_figure(histogram_quantile(h, 990)));
+	json_object_set_new(object, "p999_ns", json_figure(histogram_quantile(h, 999)));
+	json_object_set_new(object, "max_ns", json_figure(h->max));
+}
+
+void json_add_error(json_t *doc)
+{
+	if (first_complaint())
+		json_object_set_new(doc, "error", json_string(first_complaint()));
 }
 
 int json_write(json_t *doc, const char *file)
@@ -86,9 +114,12 @@ int json_write(json_t *doc, const char *file)
 	FILE *out = file ? fopen(file, "we") : stdout;
 	int failed;
 
-	if (!out)
+	if (!out) {
+		json_decref(doc);
 		return complain("cannot write %s: %s", file, strerror(errno));
+	}
 	failed = !doc || json_dumpf(doc, out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	json_decref(doc);
 	putc('\n', out);
 	failed |= fflush(out) || ferror(out);
 	if (file)

@@ -6,6 +6,8 @@
 #ifndef TOOLS_REPORTING_H
 #define TOOLS_REPORTING_H
 
+#include "histogram.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,12 +77,26 @@ bool progress_due(struct progress *p, int64_t now, double *seconds);
 /* "12:34:56" of the wall clock, into buf. */
 const char *progress_clock(char *buf, size_t size);
 
+/* ---- at the end ---- */
+
+/* 0 if no time has passed. */
+double per_second(double n, double seconds);
+
+/* Says that nobody has taken so many slots that were given to a port. */
+void complain_of_pending(const char *port, uint32_t slots);
+
 /* ---- JSON ---- */
 
 json_t *json_figure(uint64_t n);
 
-/* Writes doc (NULL: out of memory) to file (NULL: standard output). 0, or -1 after saying what is
- * wrong. doc stays the caller's. */
+/* Adds minimum, mean, percentiles and maximum to an object. */
+void json_add_times(json_t *object, const struct histogram *h);
+
+/* Adds the first message, if there was one, to a document (NULL: out of memory). */
+void json_add_error(json_t *doc);
+
+/* Writes doc (NULL: out of memory), which is released, to file (NULL: standard output). 0, or -1
+ * after saying what is wrong. */
 int json_write(json_t *doc, const char *file);
 
 #endif

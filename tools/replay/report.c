@@ -2,7 +2,6 @@
 /* What a replay came to. */
 #include "player.h"
 
-#include "message.h"
 #include "number.h"
 
 #include <stdio.h>
@@ -21,19 +20,12 @@ static double active_seconds(const struct player *p)
 	return (double)(p->last_ns - p->first_ns) / 1e9;
 }
 
-static double per_second(double n, double seconds)
-{
-	return seconds > 0 ? n / seconds : 0;
-}
-
 static json_t *late_json(const struct histogram *h)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", json_figure(h->n),
-			 "min_ns", json_figure(h->n ? h->min : 0), "avg_ns",
-			 json_figure(histogram_mean(h)), "p50_ns",
-			 json_figure(histogram_quantile(h, 500)), "p99_ns",
-			 json_figure(histogram_quantile(h, 990)), "p999_ns",
-			 json_figure(histogram_quantile(h, 999)), "max_ns", json_figure(h->max));
+	json_t *late = json_pack("{s:o}", "packets", json_figure(h->n));
+
+	json_add_times(late, h);
+	return late;
 }
 
 json_t *player_json(const struct player *p, enum exit_status status)
@@ -56,8 +48,7 @@ json_t *player_json(const struct player *p, enum exit_status status)
 			(int)(status != STATUS_FAILED && replay_done(&p->replay)), "skipped", "cut",
 			json_figure(p->skipped.cut), "too_long", json_figure(p->skipped.too_long),
 			"late", late_json(&p->late));
-	if (doc && first_complaint())
-		json_object_set_new(doc, "error", json_string(first_complaint()));
+	json_add_error(doc);
 	return doc;
 }
 
@@ -86,19 +77,10 @@ static void print_summary(const struct player *p)
 int player_report(const struct player *p, enum exit_status status)
 {
 	const struct reporting *r = &p->options->reporting;
-	json_t *doc;
-	int result;
 
 	if (p->pending && p->options->timeout)
-		complain("%s: the other side has not taken %u slots; they are lost when the port "
-			 "closes, unless the other end of a pipe is open",
-			 p->options->port, p->pending);
+		complain_of_pending(p->options->port, p->pending);
 	if (status != STATUS_FAILED && reporting_text(r))
 		print_summary(p);
-	if (!r->json)
-		return 0;
-	doc = player_json(p, status);
-	result = json_write(doc, r->json_file);
-	json_decref(doc);
-	return result;
+	return r->json ? json_write(player_json(p, status), r->json_file) : 0;
 }
