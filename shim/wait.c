@@ -245,9 +245,16 @@ static int finish(struct wait *w)
 	return ready;
 }
 
-static int look_at_all(struct wait *w)
+/*
+ * Without waiting. @mask: NULL if something of ours is ready; else signals that it lets in
+ * interrupt, as they do in the kernel: there may be no other moment for them.
+ */
+static int look_at_all(struct wait *w, const sigset_t *mask)
 {
-	if (w->num_others != 0 && real.poll(w->others, w->count, 0) < 0)
+	static const struct timespec none = {0, 0};
+
+	if ((w->num_others != 0 || mask != NULL) &&
+	    real.ppoll(w->others, w->count, &none, mask) < 0)
 		return -1;
 	look_at_sets(w);
 	return finish(w);
@@ -317,11 +324,10 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 	bool over;
 
 	if (look(w) > 0)
-		return look_at_all(w);
+		return look_at_all(w, NULL);
 	if (timeout != NULL && timespec_zero(timeout)) {
 		flush(w);
-		look(w);
-		return look_at_all(w);
+		return look_at_all(w, look(w) > 0 ? NULL : mask);
 	}
 	deadline = deadline_after(timeout);
 	if (prepare_to_sleep(w) < 0)
@@ -331,7 +337,7 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		ready = look(w) + look_at_sets(w);
 		if (ready > 0) {
 			disarm(w);
-			ready = look_at_all(w);
+			ready = look_at_all(w, NULL);
 			if (ready != 0)
 				return ready;
 			/* An epoll was readable for a moment only. */
@@ -350,13 +356,13 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		if (of_others > 0)
 			ready = finish(w);
 		if (ready > 0 && of_others == 0)
-			ready = look_at_all(w);
+			ready = look_at_all(w, NULL);
 		if (ready != 0 || over)
 			return ready;
 	}
 }
 
-/* The signals' mask need not be set if one does not sleep. */
+/* The signals' mask need not be set if something is ready. */
 static int wait_poll(struct pollfd *fds, nfds_t count, nfds_t ours, const struct timespec *timeout,
 		     const sigset_t *mask)
 {

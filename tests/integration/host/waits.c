@@ -178,6 +178,7 @@ static void poll_is_interrupted(void)
 	struct later later;
 	struct port a, b;
 	sigset_t mask, none;
+	struct timespec zero = {0, 0};
 	int epoll = epoll_create1(0);
 	struct epoll_event event = {.events = EPOLLIN};
 
@@ -203,6 +204,12 @@ static void poll_is_interrupted(void)
 	need(epoll_ctl(epoll, EPOLL_CTL_ADD, b.fd, &event) == 0);
 	need(pthread_kill(self, SIGUSR1) == 0);
 	need_errno(EINTR, epoll_pwait(epoll, &event, 1, -1, &none));
+	/* Also for who never sleeps. (epoll_pwait() that doesn't sleep leaves it for later.) */
+	need(pthread_kill(self, SIGUSR1) == 0);
+	need_errno(EINTR, ppoll(&fd, 1, &zero, &none));
+	need(pthread_kill(self, SIGUSR1) == 0);
+	need_errno(EINTR, pselect(b.fd + 1, &in, NULL, NULL, &zero, &none));
+	need(ppoll(&fd, 1, &zero, &none) == 0);
 	/* It goes on working. */
 	check_traffic(&a, &b, 1);
 }
