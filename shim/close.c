@@ -106,9 +106,8 @@ static void copied(int fd, int to)
 		description_note(to);
 	} else {
 		description_forget_fd(to);
-		if (table_kind(entry) == TABLE_EPOLL &&
-		    table_set(to, TABLE_EPOLL, table_object(entry)) == 0)
-			epoll_set_ref_locked(table_object(entry));
+		if (table_kind(entry) == TABLE_EPOLL)
+			epoll_set_note(table_object(entry), to);
 	}
 	errno = error;
 }

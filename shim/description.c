@@ -295,8 +295,7 @@ void description_forget_fd(int fd)
 	struct table_entry entry = table_get(fd);
 
 	if (table_kind(entry) == TABLE_EPOLL) {
-		table_clear(fd);
-		epoll_set_put_locked(table_object(entry));
+		epoll_set_forget_fd(table_object(entry), fd);
 	} else if (table_kind(entry) == TABLE_NETMAP) {
 		struct description *d = table_object(entry);
 

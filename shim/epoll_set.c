@@ -43,7 +43,8 @@ struct item {
 };
 
 struct epoll_set {
-	uint32_t refs; /* atomic */
+	uint32_t refs;	  /* atomic */
+	uint32_t num_fds; /* in the table; under shim_lock() */
 	struct epoll_set *next;
 	pthread_mutex_t lock; /* the items; after shim_lock() */
 	struct item *items;
@@ -61,13 +62,15 @@ static struct pool item_pool = POOL(struct item);
 
 /* ---- references ---- */
 
+static void set_put_locked(struct epoll_set *set);
+
 static void items_free(struct item *item)
 {
 	while (item != NULL) {
 		struct item *next = item->next;
 
 		if (item->child != NULL)
-			epoll_set_put_locked(item->child);
+			set_put_locked(item->child);
 		pool_put(&item_pool, item);
 		item = next;
 	}
@@ -77,7 +80,7 @@ static void items_free(struct item *item)
 static struct epoll_set *unused_sets;
 static struct pool set_pool = POOL(struct epoll_set);
 
-void epoll_set_ref_locked(struct epoll_set *set)
+static void set_ref_locked(struct epoll_set *set)
 {
 	__atomic_fetch_add(&set->refs, 1, __ATOMIC_RELAXED);
 }
@@ -99,7 +102,7 @@ static void set_delete(struct epoll_set *set)
 	items_free(items);
 }
 
-void epoll_set_put_locked(struct epoll_set *set)
+static void set_put_locked(struct epoll_set *set)
 {
 	if (__atomic_sub_fetch(&set->refs, 1, __ATOMIC_ACQ_REL) == 0)
 		set_delete(set);
@@ -193,6 +196,7 @@ static struct epoll_set *set_new(void)
 	pthread_mutex_init(&set->lock, NULL);
 	set->inner.fd = set->nudge.fd = -1;
 	set->waiting = 0;
+	set->num_fds = 0;
 	set->next = sets;
 	sets = set;
 	__atomic_store_n(&set->refs, 1, __ATOMIC_RELEASE);
@@ -209,11 +213,10 @@ static int set_make(int epoll, struct epoll_set **made)
 		return -ENOMEM;
 	result = set_fill(set, epoll);
 	if (result == 0)
-		result = table_set(epoll, TABLE_EPOLL, set);
-	if (result < 0) {
-		epoll_set_put_locked(set);
+		result = epoll_set_note(set, epoll);
+	set_put_locked(set);
+	if (result < 0)
 		return result;
-	}
 	*made = set;
 	return 0;
 }
@@ -269,6 +272,9 @@ static int item_add(struct epoll_set *set, int fd, struct description *d, struct
 
 	if (*link != NULL)
 		return -EEXIST;
+	/* It was closed meanwhile. */
+	if (child != NULL && child->num_fds == 0)
+		return -EBADF;
 	item = pool_get(&item_pool);
 	if (item == NULL)
 		return -ENOMEM;
@@ -276,7 +282,7 @@ static int item_add(struct epoll_set *set, int fd, struct description *d, struct
 	item->d = d;
 	item->child = child;
 	if (child != NULL)
-		epoll_set_ref_locked(child);
+		set_ref_locked(child);
 	item_set(set, item, event);
 	*link = item;
 	return 0;
@@ -331,28 +337,63 @@ static void unwatch(struct epoll_set *set, const struct description *d)
 	errno = error;
 }
 
+/* Takes what is of a description, or of a child, out of the set. */
+static void items_leave(struct epoll_set *set, const struct description *d,
+			const struct epoll_set *child)
+{
+	struct item **link = &set->items;
+
+	while (*link != NULL) {
+		struct item *item = *link;
+
+		if (item->d == d && item->child == child) {
+			*link = item->next;
+			item->next = NULL;
+			items_free(item);
+		} else {
+			link = &item->next;
+		}
+	}
+}
+
 void epoll_set_forget(struct description *d)
 {
 	struct epoll_set *set;
 
 	for (set = sets; set != NULL; set = set->next) {
-		struct item **link;
-
 		pthread_mutex_lock(&set->lock);
-		link = &set->items;
-		while (*link != NULL) {
-			struct item *item = *link;
-
-			if (item->d == d) {
-				*link = item->next;
-				pool_put(&item_pool, item);
-			} else {
-				link = &item->next;
-			}
-		}
+		items_leave(set, d, NULL);
 		unwatch(set, d);
 		pthread_mutex_unlock(&set->lock);
 	}
+}
+
+/* ---- descriptors ---- */
+
+int epoll_set_note(struct epoll_set *set, int fd)
+{
+	int result = table_set(fd, TABLE_EPOLL, set);
+
+	if (result == 0) {
+		set_ref_locked(set);
+		set->num_fds++;
+	}
+	return result;
+}
+
+/* As any file, an epoll that is closed leaves the epolls that it is in. */
+void epoll_set_forget_fd(struct epoll_set *set, int fd)
+{
+	struct epoll_set *parent;
+
+	table_clear(fd);
+	if (--set->num_fds == 0)
+		for (parent = sets; parent != NULL; parent = parent->next) {
+			pthread_mutex_lock(&parent->lock);
+			items_leave(parent, NULL, set);
+			pthread_mutex_unlock(&parent->lock);
+		}
+	set_put_locked(set);
 }
 
 /* ---- looking ---- */
@@ -828,7 +869,7 @@ static int set_for(int epoll, struct epoll_set **set)
 	shim_lock(&signals);
 	result = ensure_set(epoll, set);
 	if (result == 0)
-		epoll_set_ref_locked(*set);
+		set_ref_locked(*set);
 	shim_unlock(&signals);
 	return result;
 }

@@ -20,8 +20,11 @@ struct epoll_set;
 /* The set of an epoll, with a reference; NULL if it has none. No lock. */
 struct epoll_set *epoll_set_get(int epoll);
 void epoll_set_put(struct epoll_set *set);
-void epoll_set_put_locked(struct epoll_set *set);
-void epoll_set_ref_locked(struct epoll_set *set);
+
+/* @fd is a descriptor of the set's epoll, in the table, from now on, or until now. Under
+ * shim_lock(). -ENOMEM, -EMFILE. */
+int epoll_set_note(struct epoll_set *set, int fd);
+void epoll_set_forget_fd(struct epoll_set *set, int fd);
 
 /* The description is going: it leaves all sets. Under shim_lock(). */
 void epoll_set_forget(struct description *d);

@@ -375,6 +375,32 @@ static void closed_members_leave(void)
 	need_errno(EBADF, epoll_wait(copy, &(struct epoll_event){0}, 1, 0));
 }
 
+/* A closed epoll leaves the epolls that it was in, and takes along what was in it. */
+static void closed_epolls_leave(void)
+{
+	int inner = epoll_create1(0), outer = epoll_create1(0), copy;
+	struct pollfd fd = {outer, POLLIN, 0};
+	struct port a, b;
+
+	switch_open(&a, &b);
+	add(inner, b.fd, EPOLLIN, 2);
+	add(outer, inner, EPOLLIN, 4);
+	send_one(&a, 1);
+	expect(outer, EPOLLIN, 4);
+	copy = dup(inner);
+	need(close(inner) == 0);
+	expect(outer, EPOLLIN, 4);
+	need(close(copy) == 0);
+	expect(outer, 0, 0);
+	need(poll(&fd, 1, 0) == 0);
+	/* Its number is free for another one. */
+	inner = epoll_create1(0);
+	add(outer, inner, EPOLLIN, 5);
+	expect(outer, 0, 0);
+	add(inner, b.fd, EPOLLIN, 2);
+	expect(outer, EPOLLIN, 5);
+}
+
 const struct test epoll_tests[] = {
 	{"epoll-level", level},
 	{"epoll-errors", errors},
@@ -389,5 +415,6 @@ const struct test epoll_tests[] = {
 	{"epoll-added-while-somebody-waits", added_while_somebody_waits},
 	{"epoll-several-wait", several_wait},
 	{"epoll-closed-members-leave", closed_members_leave},
+	{"epoll-closed-epolls-leave", closed_epolls_leave},
 	{NULL, NULL},
 };
