@@ -38,8 +38,8 @@ struct item {
 	bool disabled; /* EPOLLONESHOT has been reported */
 	/* EPOLLET: what was ready when it was reported last, and has been ever since; */
 	uint32_t still;
-	/* hwtail of each ring, when one began to look at what was then reported. */
-	uint32_t reported[PTNET_MAX_RINGS];
+	/* Where the rings were (note_where()) when one began to look at what was then reported. */
+	uint64_t reported;
 };
 
 struct epoll_set {
@@ -406,8 +406,9 @@ struct look {
 	struct epoll_set *child;
 	uint32_t events;
 	bool watched;
+	bool disabled;
 	epoll_data_t data;
-	uint32_t hwtail[PTNET_MAX_RINGS]; /* EPOLLET: of each bound ring, before looking */
+	uint64_t where; /* EPOLLET: before looking */
 };
 
 static bool try_ref(uint32_t *refs)
@@ -449,6 +450,7 @@ static bool next_look(struct epoll_set *set, uint64_t after, bool disabled_too, 
 				      .child = item->child,
 				      .events = item->events,
 				      .watched = item->watched,
+				      .disabled = item->disabled,
 				      .data = item->data};
 	pthread_mutex_unlock(&set->lock);
 	return item != NULL;
@@ -462,34 +464,51 @@ static void look_done(struct look *look)
 		epoll_set_put(look->child);
 }
 
-static unsigned rings_of(const struct look *look)
+/* Another digest for each value, so that no single ring moves without a trace. */
+static uint64_t digest_add(uint64_t digest, uint32_t value)
 {
-	const struct description *d = look->d;
-
-	return (look->events & EPOLLET) != 0 && d != NULL && description_bound(d)
-		       ? d->num_tx + d->num_rx
-		       : 0;
+	digest = (digest ^ value) * 0x9e3779b97f4a7c15u;
+	return digest ^ digest >> 32;
 }
 
-/* Before one looks: what comes later may be seen or not, and must be news. */
-static void note_hwtails(struct look *look)
+static uint64_t digest_rings(const struct description *d, uint64_t digest)
 {
-	unsigned i, rings = rings_of(look);
+	unsigned i;
 
-	for (i = 0; i < rings; i++)
-		look->hwtail[i] = look->d->rings[i].ktoa != NULL
-					  ? PTNET_LOAD_RELAXED(&look->d->rings[i].ktoa->hwtail)
-					  : 0;
+	if (!description_bound(d))
+		return digest;
+	for (i = 0; i < d->num_tx + d->num_rx; i++)
+		if (d->rings[i].ktoa != NULL)
+			digest = digest_add(digest, PTNET_LOAD_RELAXED(&d->rings[i].ktoa->hwtail));
+	return digest;
 }
 
-static bool moved(const struct item *item, const struct look *look)
+static uint64_t digest_set(struct epoll_set *set, uint64_t digest, unsigned depth)
 {
-	unsigned i, rings = rings_of(look);
+	struct look look;
+	uint64_t after = 0;
 
-	for (i = 0; i < rings; i++)
-		if (look->hwtail[i] != item->reported[i])
-			return true;
-	return false;
+	while (depth <= DEEPEST && next_look(set, after, false, &look)) {
+		after = look.serial;
+		digest = look.child != NULL ? digest_set(look.child, digest, depth + 1)
+					    : digest_rings(look.d, digest);
+		look_done(&look);
+	}
+	return digest;
+}
+
+/*
+ * A digest of hwtail of all rings that an edge-triggered item is about. Before one looks: what
+ * comes later may be seen or not, and must be news.
+ */
+static void note_where(struct look *look)
+{
+	if ((look->events & EPOLLET) == 0)
+		look->where = 0;
+	else if (look->child != NULL)
+		look->where = digest_set(look->child, 0, 1);
+	else
+		look->where = digest_rings(look->d, 0);
 }
 
 /*
@@ -498,9 +517,8 @@ static bool moved(const struct item *item, const struct look *look)
  */
 static bool is_new_edge(struct item *item, const struct look *look, uint32_t ready)
 {
-	if (look->d != NULL)
-		item->still &= ready;
-	return (ready & ~item->still) != 0 || moved(item, look);
+	item->still &= ready;
+	return (ready & ~item->still) != 0 || item->reported != look->where;
 }
 
 /* An item was looked at: is it to be reported? If @take, it is being so. */
@@ -518,8 +536,7 @@ static bool is_news(struct epoll_set *set, const struct look *look, uint32_t rea
 		if (news && take) {
 			item->still = ready;
 			item->disabled = (item->events & EPOLLONESHOT) != 0;
-			memcpy(item->reported, look->hwtail,
-			       rings_of(look) * sizeof(look->hwtail[0]));
+			item->reported = look->where;
 		}
 	}
 	pthread_mutex_unlock(&set->lock);
@@ -538,7 +555,7 @@ static uint32_t look_at(struct look *look, bool *busy, unsigned depth)
 {
 	uint32_t events;
 
-	note_hwtails(look);
+	note_where(look);
 	if (look->child != NULL)
 		return set_has_ready(look->child, busy, depth + 1) ? look->events & EVENTS_IN : 0;
 	events = (uint16_t)readiness(look->d, look->fd,
@@ -588,12 +605,11 @@ static void collect_between(struct epoll_set *set, uint64_t after, uint64_t last
 
 	while (report->count < report->room && next_look(set, after, false, &look)) {
 		uint32_t ready = look.serial <= last ? look_at(&look, busy, 0) : 0;
+		/* The kernel knows epolls in the epoll as well. */
+		bool known = look.child != NULL && is_reported(report, look.data);
 
 		after = look.serial;
-		/* The kernel knows epolls in the epoll as well. */
-		if (ready != 0 && look.child != NULL && is_reported(report, look.data))
-			ready = 0;
-		if (look.serial <= last && is_news(set, &look, ready, true)) {
+		if (look.serial <= last && !known && is_news(set, &look, ready, true)) {
 			report->events[report->count].events = ready;
 			report->events[report->count++].data = look.data;
 			set->resume = look.serial;
@@ -954,6 +970,18 @@ SHIM_EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *
 
 /* ---- epoll_wait ---- */
 
+/* What the kernel reports of a child with a set. If it is genuine, it has been reported for us. */
+static bool is_genuine_child(struct epoll_set *set, const struct report *report, struct look *look,
+			     bool *busy)
+{
+	note_where(look);
+	if (look->disabled || is_reported(report, look->data) ||
+	    !epoll_set_ready(look->child, look->fd, busy))
+		return false;
+	is_news(set, look, look->events & EVENTS_IN, true);
+	return true;
+}
+
 /* Is what the kernel reported more than our own wake-up? */
 static bool is_genuine(struct epoll_set *set, const struct report *report,
 		       const struct epoll_event *event, bool *busy)
@@ -969,8 +997,7 @@ static bool is_genuine(struct epoll_set *set, const struct report *report,
 	while (genuine && next_look(set, after, true, &look)) {
 		after = look.serial;
 		if (look.child != NULL && look.data.u64 == event->data.u64)
-			genuine = !is_reported(report, look.data) &&
-				  epoll_set_ready(look.child, look.fd, busy);
+			genuine = is_genuine_child(set, report, &look, busy);
 		look_done(&look);
 	}
 	return genuine;

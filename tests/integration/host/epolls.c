@@ -269,6 +269,57 @@ static void nested(void)
 	expect(inner, EPOLLIN, 3);
 }
 
+/* Each packet is news to whom the epoll is edge-triggered. */
+static void nested_edge(void)
+{
+	int inner = epoll_create1(0), outer = epoll_create1(0), i;
+	struct port a, b;
+
+	switch_open(&a, &b);
+	add(inner, b.fd, EPOLLIN, 2);
+	add(outer, inner, EPOLLIN | EPOLLET, 4);
+	expect(outer, 0, 0);
+	send_one(&a, 1);
+	expect(outer, EPOLLIN, 4);
+	expect(outer, 0, 0);
+	send_one(&a, 2);
+	expect(outer, EPOLLIN, 4);
+	expect(outer, 0, 0);
+	receive(&b, 1);
+	receive(&b, 2);
+	send_one(&a, 3);
+	expect(outer, EPOLLIN, 4);
+	receive(&b, 3);
+	for (i = 0; i < 10; i++) {
+		sleep_until_packet(outer, false, &a, 4);
+		expect(outer, 0, 0);
+		if (i % 2 == 0)
+			receive(&b, 9);
+	}
+}
+
+static void nested_one_shot(void)
+{
+	int inner = epoll_create1(0), outer = epoll_create1(0), i;
+	struct port a, b;
+
+	switch_open(&a, &b);
+	add(inner, b.fd, EPOLLIN, 2);
+	add(outer, inner, EPOLLIN | EPOLLONESHOT, 4);
+	for (i = 0; i < 10; i++) {
+		sleep_until_packet(outer, false, &a, 4);
+		expect(outer, 0, 0);
+		send_one(&a, 8);
+		expect(outer, 0, 0);
+		modify(outer, inner, EPOLLIN | EPOLLONESHOT, 4);
+		expect(outer, EPOLLIN, 4);
+		expect(outer, 0, 0);
+		receive(&b, 9);
+		receive(&b, 8);
+		modify(outer, inner, EPOLLIN | EPOLLONESHOT, 4);
+	}
+}
+
 #define ROUNDS 30000
 
 static void *echo(void *port)
@@ -411,6 +462,8 @@ const struct test epoll_tests[] = {
 	{"epoll-fairness", fairness},
 	{"epoll-sleeping", sleeping},
 	{"epoll-nested", nested},
+	{"epoll-nested-edge", nested_edge},
+	{"epoll-nested-one-shot", nested_one_shot},
 	{"epoll-polled-in-a-hurry", polled_in_a_hurry},
 	{"epoll-added-while-somebody-waits", added_while_somebody_waits},
 	{"epoll-several-wait", several_wait},
