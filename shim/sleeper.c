@@ -202,9 +202,14 @@ void sleeper_arm(struct description *d, unsigned directions)
 	PTNET_FULL_BARRIER(); /* pairs with the daemon's, after it stores hwtail */
 }
 
+/*
+ * Closed under the sleeper, a ring may be somebody else's by now, counted anew: one too few, and
+ * he would not be woken. One too many costs interrupts.
+ */
 void sleeper_disarm(struct description *d, unsigned directions)
 {
-	count(d, directions, (uint32_t)-1);
+	if (SHIM_LIKELY(!__atomic_load_n(&d->closed, __ATOMIC_ACQUIRE)))
+		count(d, directions, (uint32_t)-1);
 }
 
 /*

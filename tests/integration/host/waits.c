@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* poll() and select() with a port among other descriptors. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -403,6 +405,90 @@ static void closed_under_a_sleeper(void)
 	finish(&later);
 }
 
+/* ---- who wakes up late ---- */
+
+static int entered[2], leave[2];
+
+static void stay(int signal)
+{
+	char byte = 0;
+
+	(void)signal;
+	need(write(entered[1], &byte, 1) == 1);
+	need(read(leave[0], &byte, 1) == 1);
+}
+
+struct late {
+	int fd, thread_id;
+};
+
+static void *wake_up_late(void *argument)
+{
+	struct late *late = argument;
+	struct pollfd fd = {late->fd, POLLIN, 0};
+
+	__atomic_store_n(&late->thread_id, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	poll(&fd, 1, -1);
+	usleep(1); /* ThreadSanitizer may run the handler no sooner */
+	return NULL;
+}
+
+/* One ring pair of a port that has two; -1 and errno. */
+static int open_ring(uint16_t ring, uint64_t flags)
+{
+	struct nmreq_register reg = {.nr_tx_rings = 2,
+				     .nr_rx_rings = 2,
+				     .nr_ringid = ring,
+				     .nr_mode = NR_REG_ONE_NIC,
+				     .nr_flags = flags};
+	struct nmreq_header header = {.nr_version = NETMAP_API,
+				      .nr_reqtype = NETMAP_REQ_REGISTER,
+				      .nr_body = (uintptr_t)&reg};
+	int fd = open(NETMAP_DEVICE_NAME, O_RDWR);
+
+	snprintf(header.nr_name, sizeof(header.nr_name), "vale%s:r", name_suffix);
+	need(fd >= 0);
+	if (ioctl(fd, NIOCCTRL, &header) == 0)
+		return fd;
+	need(errno == EBUSY && close(fd) == 0);
+	return -1;
+}
+
+/*
+ * A ring is closed under a thread that sleeps on it, and has a new user before the thread goes on:
+ * whom it counts among the sleepers is not him.
+ */
+static void sleeper_wakes_up_late(void)
+{
+	struct sigaction action = {.sa_handler = stay};
+	struct port a = port_open("vale~:a", 0);
+	struct late late = {.fd = -1};
+	struct later later;
+	pthread_t thread;
+	char byte;
+
+	need(open_ring(1, 0) >= 0); /* the port stays as it is */
+	late.fd = open_ring(0, NR_EXCLUSIVE);
+	need(pipe(entered) == 0 && pipe(leave) == 0);
+	need(sigaction(SIGUSR1, &action, NULL) == 0);
+	need(pthread_create(&thread, NULL, wake_up_late, &late) == 0);
+	while (__atomic_load_n(&late.thread_id, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	await_sleep(late.thread_id);
+	need(pthread_kill(thread, SIGUSR1) == 0);
+	need(read(entered[0], &byte, 1) == 1);
+	need(close(late.fd) == 0);
+	struct pollfd fd = {-1, POLLIN, 0};
+
+	while (fd.fd < 0)
+		fd.fd = open_ring(0, NR_EXCLUSIVE);
+	need(write(leave[1], &byte, 1) == 1);
+	need(pthread_join(thread, NULL) == 0);
+	when_asleep(&later, send_seven, &a);
+	need(poll(&fd, 1, -1) == 1 && fd.revents == POLLIN);
+	finish(&later);
+}
+
 const struct test wait_tests[] = {
 	{"poll-sleeps-until-a-packet-comes", poll_sleeps_until_a_packet_comes},
 	{"poll-sleeps-until-another-is-ready", poll_sleeps_until_another_descriptor_is_ready},
@@ -416,5 +502,6 @@ const struct test wait_tests[] = {
 	{"threads-share-a-descriptor", threads_share_a_descriptor},
 	{"cancelled-threads", cancelled_threads_leave_no_trace},
 	{"closed-under-a-sleeper", closed_under_a_sleeper},
+	{"sleeper-wakes-up-late", sleeper_wakes_up_late},
 	{NULL, NULL},
 };
