@@ -560,8 +560,10 @@ static uint32_t look_at(struct look *look, bool *busy, unsigned depth)
 		return set_has_ready(look->child, busy, depth + 1) ? look->events & EVENTS_IN : 0;
 	events = (uint16_t)readiness(look->d, look->fd,
 				     (short)(look->events & (EVENTS_IN | EVENTS_OUT)), busy);
-	/* A descriptor that is closed leaves its epolls without a word. */
-	if ((events & POLLNVAL) != 0)
+	/* A descriptor that is closed leaves its epolls without a word, seen by us or not. */
+	if ((events & POLLNVAL) != 0 ||
+	    ((events & POLLERR) != 0 && !description_verify(look->fd, look->d) &&
+	     __atomic_load_n(&look->d->closed, __ATOMIC_RELAXED)))
 		return 0;
 	return events & (look->events | EPOLLERR | EPOLLHUP);
 }

@@ -174,6 +174,20 @@ static void tear_down(void *wait)
 
 /* ---- looking ---- */
 
+/* A descriptor that is not netmap's any more is the kernel's. True: it was one. Not while armed. */
+static bool leave_to_kernel(struct wait *w, struct member *m)
+{
+	int fd = w->fds[m->index].fd;
+
+	if (description_verify(fd, m->d))
+		return false;
+	description_put(m->d);
+	m->d = NULL;
+	w->others[m->index].fd = fd;
+	w->num_others++;
+	return true;
+}
+
 /* Looks at what is netmap's; returns how many are ready. */
 static int look(struct wait *w)
 {
@@ -181,12 +195,16 @@ static int look(struct wait *w)
 	int ready = 0;
 
 	for (i = 0; i < w->num_members; i++) {
-		const struct member *m = &w->members[i];
+		struct member *m = &w->members[i];
 		struct pollfd *fd = &w->fds[m->index];
 
 		if (m->d == NULL)
 			continue;
 		fd->revents = readiness(m->d, fd->fd, fd->events, &w->busy);
+		/* What is said of a port that was closed where we couldn't see it is not so. */
+		if (SHIM_UNLIKELY((fd->revents & POLLERR) != 0) && !w->armed &&
+		    leave_to_kernel(w, m))
+			fd->revents = 0;
 		ready += fd->revents != 0;
 	}
 	return ready;
@@ -262,7 +280,6 @@ static int look_at_all(struct wait *w, const sigset_t *mask)
 
 /* ---- sleeping ---- */
 
-/* Before sleeping: descriptors that are not netmap's any more are the kernel's. */
 static int prepare_to_sleep(struct wait *w)
 {
 	nfds_t i;
@@ -281,15 +298,8 @@ static int prepare_to_sleep(struct wait *w)
 			epoll_set_put(m->set);
 			m->set = NULL;
 		}
-		if (m->d == NULL)
+		if (m->d == NULL || leave_to_kernel(w, m))
 			continue;
-		if (!description_verify(fd, m->d)) {
-			description_put(m->d);
-			m->d = NULL;
-			w->others[m->index].fd = fd;
-			w->num_others++;
-			continue;
-		}
 		result = sleeper_watch(w->sleeper, m->d, fd, m->directions);
 		if (result < 0) {
 			errno = ENOMEM;

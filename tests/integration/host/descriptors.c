@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -173,6 +174,47 @@ static void closed_behind_our_back(void)
 	need(port_bind(fd, "vale~:b", NR_EXCLUSIVE, &reg) == 0);
 }
 
+static void close_unseen(struct port *port)
+{
+	FILE *stream = fdopen(port->fd, "r+");
+
+	need(stream != NULL);
+	fclose(stream);
+	need(munmap(port->memory, port->size) == 0);
+}
+
+/* Until the daemon has noticed that this port was closed. @fd: an unbound descriptor. */
+static void await_closed(int fd, const char *name)
+{
+	struct nmreq_register reg;
+
+	while (port_bind(fd, name, NR_EXCLUSIVE, &reg) < 0)
+		need(errno == EBUSY);
+}
+
+/* The rings have stopped then, but that is nothing to report of what has the numbers now. */
+static void closed_behind_our_back_and_polled(void)
+{
+	int first = open(NETMAP_DEVICE_NAME, O_RDWR), second = open(NETMAP_DEVICE_NAME, O_RDWR);
+	int epoll = epoll_create1(0), fds[2];
+	struct epoll_event event = {.events = EPOLLIN};
+	struct port a, b;
+
+	switch_open(&a, &b);
+	need(epoll_ctl(epoll, EPOLL_CTL_ADD, b.fd, &event) == 0);
+	struct pollfd readable = {a.fd, POLLIN, 0};
+
+	close_unseen(&a);
+	close_unseen(&b);
+	await_closed(first, "vale~:a");
+	await_closed(second, "vale~:b");
+	need(pipe(fds) == 0 && fds[0] == a.fd && fds[1] == b.fd);
+	need(poll(&readable, 1, 10) == 0);
+	need(epoll_wait(epoll, &event, 1, 10) == 0);
+	need(write(fds[1], "x", 1) == 1);
+	need(poll(&readable, 1, -1) == 1 && readable.revents == POLLIN);
+}
+
 /* A bind for which there are not enough descriptors has not happened. */
 static void no_room_for_descriptors(void)
 {
@@ -261,6 +303,7 @@ const struct test descriptor_tests[] = {
 	{"every-number-is-free", every_number_is_free},
 	{"close-everything-else", close_everything_else},
 	{"closed-behind-our-back", closed_behind_our_back},
+	{"closed-behind-our-back-and-polled", closed_behind_our_back_and_polled},
 	{"no-room-for-descriptors", no_room_for_descriptors},
 	{"many-ports", many_ports},
 	{"indirect", indirect},
