@@ -205,8 +205,8 @@ static int do_register(struct description *d, int fd, struct request *request,
 			undo_register(d, fd);
 		else
 			request->body.common = x.reply.body;
-	} else if (result == -EMFILE) {
-		/* The daemon may have done it, and we had no room for its descriptors. */
+	} else if (x.reply.bound == 1) {
+		/* The daemon has done it, but we had no room for its descriptors. */
 		undo_register(d, fd);
 	}
 	drop_fds(&x);
