@@ -215,7 +215,8 @@ int daemon_request(struct description *d, int fd, const struct ptnet_local_reque
 		daemon_say("ptnetmap: ptnetd has gone, or is of another version");
 	} else if (result == 0 && reply->error != 0) {
 		reply->message[sizeof(reply->message) - 1] = '\0';
-		daemon_say("ptnetmap: %.*s: %s", NETMAP_REQ_IFNAMSIZ, request->name,
+		daemon_say("ptnetmap: %.*s%s%s", NETMAP_REQ_IFNAMSIZ, request->name,
+			   request->name[0] != '\0' ? ": " : "",
 			   reply->message[0] != '\0' ? reply->message : strerror(reply->error));
 	}
 	return result;

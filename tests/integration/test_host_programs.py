@@ -311,6 +311,14 @@ def test_no_permission(daemon):
     assert "group" in done.stderr
 
 
+def test_reason_without_a_name(daemon):
+    """--verbose, of a descriptor that has no port."""
+    program = "import fcntl, os\ntry: fcntl.ioctl(os.open('/dev/netmap', os.O_RDWR), 0x6994)\nexcept OSError as e: print(e.errno)"
+    command = [built("ptnet-run"), "--socket", daemon.netmap, "--verbose", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
+    assert (done.stdout, done.stderr) == ("6\n", "ptnetmap: the descriptor has no port\n")
+
+
 @pytest.mark.parametrize(
     "words, status, message",
     [
