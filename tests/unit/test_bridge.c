@@ -9,11 +9,9 @@
 #include "captured_stderr.h"
 #include "fake_netmap.h"
 #include "fake_peer.h"
-#include "message.h"
 #include "stop.h"
+#include "tool_program.h"
 
-#include <getopt.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,68 +22,34 @@
 
 /* ---- the program ---- */
 
-static struct {
-	struct bridge_options options;
+static struct bridge_options options;
+
+static int parse(int argc, char **argv)
+{
+	return options_parse(&options, argc, argv);
+}
+
+static enum exit_status run(json_t **report)
+{
 	struct bridge bridge;
-	pthread_t thread;
 	enum exit_status status;
-	json_t *report;
-} program;
+	int result = bridge_open(&bridge, &options);
 
-static int parse(const char *line)
-{
-	static char copy[512];
-	char *words = copy, *argv[32] = {(char *)"ptnet-bridge"};
-	int argc = 1;
-
-	snprintf(copy, sizeof(copy), "%s", line);
-	while ((argv[argc] = strsep(&words, " ")))
-		argc++;
-	optind = 0;
-	return options_parse(&program.options, argc, argv);
-}
-
-static void *program_main(void *arg)
-{
-	int result = bridge_open(&program.bridge, &program.options);
-
-	(void)arg;
 	if (!result)
-		result = bridge_run(&program.bridge);
-	program.status = bridge_status(&program.bridge, result);
-	program.report = bridge_json(&program.bridge, program.status);
-	bridge_close(&program.bridge);
-	return NULL;
+		result = bridge_run(&bridge);
+	status = bridge_status(&bridge, result);
+	*report = bridge_json(&bridge, status);
+	bridge_close(&bridge);
+	return status;
 }
 
-static void start(const char *line)
-{
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	assert_int_equal(pthread_create(&program.thread, NULL, program_main, NULL), 0);
-}
-
-static void end(void)
-{
-	stop_ask();
-	pthread_join(program.thread, NULL);
-	stop_end();
-}
+static const struct tool tool = {"ptnet-bridge", parse, run};
 
 static json_int_t figure(unsigned int direction, const char *name)
 {
-	const json_t *list = json_object_get(program.report, "directions");
-	const json_t *v = json_object_get(json_array_get(list, direction), name);
+	const json_t *list = json_object_get(tool_report, "directions");
 
-	if (!json_is_integer(v))
-		fail_msg("no figure '%s' of direction %u in the report", name, direction);
-	return json_integer_value(v);
-}
-
-static void done(void)
-{
-	json_decref(program.report);
-	fake_destroy();
+	return tool_figure(json_array_get(list, direction), name);
 }
 
 /* Two pipes. The bridge has a}1 and b}1, the test has a{1 and b{1. */
@@ -135,7 +99,7 @@ static void both_directions(unsigned int size_a, unsigned int size_b, bool share
 	uint32_t n, bytes = 0;
 
 	create(64, size_a, size_b, shared);
-	start(line);
+	tool_start(&tool, line);
 	for (n = 0; n < 1000; n++) {
 		uint32_t len = 1 + n * 37 % longest;
 
@@ -145,8 +109,8 @@ static void both_directions(unsigned int size_a, unsigned int size_b, bool share
 		expect(a, n + 5000, len);
 		bytes += len;
 	}
-	end();
-	assert_int_equal(program.status, STATUS_OK);
+	tool_end();
+	assert_int_equal(tool_status, STATUS_OK);
 	for (n = 0; n < 2; n++) {
 		assert_int_equal(figure(n, "packets"), 1000);
 		assert_int_equal(figure(n, "bytes"), bytes);
@@ -156,7 +120,7 @@ static void both_directions(unsigned int size_a, unsigned int size_b, bool share
 	assert_int_equal(fake_lost_buffers(0), 0);
 	assert_int_equal(fake_lost_buffers(1), 0);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void swapping(void **state)
@@ -195,16 +159,16 @@ static void buffers_change_hands(void **state)
 
 	(void)state;
 	create(32, 2048, 2048, true);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	for (n = 0; n < 100; n++) {
 		peer_send(a, packet(n, 100), 100);
 		expect(b, n, 100);
 		assert_int_equal(b->buf_idx, a->sent_idx);
 	}
-	end();
-	assert_true(json_is_true(json_object_get(program.report, "zero_copy")));
+	tool_end();
+	assert_true(json_is_true(json_object_get(tool_report, "zero_copy")));
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void one_way_leaves_the_other_rings_alone(void **state)
@@ -213,7 +177,7 @@ static void one_way_leaves_the_other_rings_alone(void **state)
 
 	(void)state;
 	create(32, 2048, 2048, true);
-	start("a}1/x b}1/x --one-way");
+	tool_start(&tool, "a}1/x b}1/x --one-way");
 	peer_send(a, packet(1, 60), 60);
 	expect(b, 1, 60);
 	/* The way back is somebody else's: what we send on it, nobody takes. */
@@ -221,14 +185,14 @@ static void one_way_leaves_the_other_rings_alone(void **state)
 	peer_send(a, packet(3, 60), 60);
 	expect(b, 3, 60);
 	assert_false(peer_try_receive(a));
-	end();
-	assert_int_equal(json_array_size(json_object_get(program.report, "directions")), 1);
+	tool_end();
+	assert_int_equal(json_array_size(json_object_get(tool_report, "directions")), 1);
 	assert_int_equal(figure(0, "packets"), 2);
 	beside = peer_open("netmap:b}1");
 	expect(beside, 2, 60);
 	peer_close(beside);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void several_rings(void **state)
@@ -251,7 +215,7 @@ static void several_rings(void **state)
 	}
 	to[0] = peer_open("netmap:b{1-0");
 	to[1] = peer_open("netmap:b{1-1");
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	for (n = 0; n < 300; n++) {
 		ring = n % 3;
 		peer_send(from[ring], packet(n, 300), 300);
@@ -266,14 +230,14 @@ static void several_rings(void **state)
 	}
 	for (n = 0; n < 15; n++)
 		expect(to[1], n, 60);
-	end();
+	tool_end();
 	assert_int_equal(figure(0, "packets"), 415);
 	assert_int_equal(fake_lost_buffers(0), 0);
 	for (n = 0; n < 3; n++)
 		peer_close(from[n]);
 	peer_close(to[0]);
 	peer_close(to[1]);
-	done();
+	fake_destroy();
 }
 
 static bool pipes_are_full(void *arg)
@@ -290,7 +254,7 @@ static void a_reader_that_does_not_read(void **state)
 
 	(void)state;
 	create(16, 2048, 2048, true);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	do {
 		while (peer_try_send(a, packet(n, 60), 60))
 			n++;
@@ -309,13 +273,13 @@ static void a_reader_that_does_not_read(void **state)
 	assert_in_range(fake_polls(), polls, polls + 4);
 	for (got = 0; got < n; got++)
 		expect(b, got, 60);
-	end();
+	tool_end();
 	assert_int_equal(figure(0, "packets"), 30);
 	assert_int_equal(figure(0, "dropped"), 0);
 	assert_in_range(figure(0, "stalls"), 1, 30); /* packets that had to wait */
-	assert_int_equal(program.status, STATUS_OK);
+	assert_int_equal(tool_status, STATUS_OK);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void long_packets_wait_for_room_for_all_of_them(void **state)
@@ -324,7 +288,7 @@ static void long_packets_wait_for_room_for_all_of_them(void **state)
 
 	(void)state;
 	create(16, 256, 256, true);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	/* 10 slots each: the second finds 5 slots left, and must not begin in them. */
 	for (n = 0; n < 2; n++)
 		peer_send(a, packet(n, 2500), 2500);
@@ -332,26 +296,26 @@ static void long_packets_wait_for_room_for_all_of_them(void **state)
 		expect(b, n, 2500);
 		assert_int_equal(b->slots, 10);
 	}
-	end();
+	tool_end();
 	assert_int_equal(figure(0, "packets"), 2);
 	assert_int_equal(fake_lost_buffers(0), 0);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void too_long_for_the_other_side(void **state)
 {
 	(void)state;
 	create(16, 4096, 256, false);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	peer_send(a, packet(1, 15 * 256 + 1), 15 * 256 + 1);
 	peer_send(a, packet(2, 15 * 256), 15 * 256);
 	expect(b, 2, 15 * 256);
-	end();
+	tool_end();
 	assert_int_equal(figure(0, "packets"), 1);
 	assert_int_equal(figure(0, "dropped"), 1);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void offsets_that_differ_are_no_zero_copy(void **state)
@@ -359,15 +323,15 @@ static void offsets_that_differ_are_no_zero_copy(void **state)
 	(void)state;
 	create(16, 2048, 2048, true);
 	fake_set_offset("a{1", 0xfff, 64);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	peer_send(a, packet(1, 3000), 3000);
 	expect(b, 1, 3000);
 	peer_send(b, packet(2, 3000), 3000);
 	expect(a, 2, 3000);
-	end();
+	tool_end();
 	assert_int_equal(figure(0, "packets"), 1);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void equal_offsets_are_swapped(void **state)
@@ -378,15 +342,15 @@ static void equal_offsets_are_swapped(void **state)
 	create(16, 2048, 2048, true);
 	fake_set_offset("a{1", 0xfff, 64);
 	fake_set_offset("b{1", 0xfff, 128);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	for (n = 0; n < 40; n++) {
 		peer_send(a, packet(n, 1800), 1800);
 		expect(b, n, 1800);
 		assert_int_equal(b->buf_idx, a->sent_idx);
 	}
-	end();
+	tool_end();
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void equal_headers_pass(void **state)
@@ -400,12 +364,12 @@ static void equal_headers_pass(void **state)
 	fake_create_pipes(pipes, 2, 0);
 	a = peer_open("netmap:a{1");
 	b = peer_open("netmap:b{1");
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	peer_send(a, packet(1, 72), 72);
 	expect(b, 1, 72);
-	end();
+	tool_end();
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 /* ---- how it ends ---- */
@@ -416,51 +380,32 @@ static void what_was_taken_is_on_its_way(void **state)
 
 	(void)state;
 	create(64, 2048, 2048, true);
-	start("a}1 b}1 --timeout 0");
+	tool_start(&tool, "a}1 b}1 --timeout 0");
 	for (n = 0; n < 40; n++)
 		peer_send(a, packet(n, 60), 60);
 	expect(b, 0, 60);
-	end();
+	tool_end();
 	/* With nobody there any more: what it took is with b, the rest is still with a. */
 	for (n = 1; n < (uint32_t)figure(0, "packets"); n++)
 		expect(b, n, 60);
 	assert_false(peer_try_receive(b));
 	assert_int_equal(fake_in_flight("a{1"), 40 - figure(0, "packets"));
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 static void a_reader_that_never_reads_is_reported(void **state)
 {
 	(void)state;
 	create(16, 2048, 2048, true);
-	start("a}1 b}1 --timeout 10ms -q");
+	tool_start(&tool, "a}1 b}1 --timeout 10ms -q");
 	peer_send(a, packet(1, 60), 60);
 	assert_int_equal(port_wait(&b->port, POLLIN, INT64_C(10000000000)), WAIT_READY);
-	end();
-	assert_int_equal(program.status, STATUS_BAD_TRAFFIC);
+	tool_end();
+	assert_int_equal(tool_status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure(0, "pending"), 1);
 	close_peers();
-	done();
-}
-
-static void fails_to_start(const char *line, const char *says)
-{
-	struct captured_stderr capture;
-	char text[2048];
-
-	capture_stderr(&capture);
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	forget_complaints();
-	program_main(NULL);
-	stop_end();
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(program.status, STATUS_FAILED);
-	if (!strstr(text, says))
-		fail_msg("'%s' does not say '%s'", text, says);
-	assert_non_null(json_object_get(program.report, "error"));
-	json_decref(program.report);
+	fake_destroy();
 }
 
 static void what_cannot_be_bridged(void **state)
@@ -473,11 +418,11 @@ static void what_cannot_be_bridged(void **state)
 	(void)state;
 	fake_create_pipes(pipes, 2, 0);
 	port_take_library_messages();
-	fails_to_start("a}1 b}1", "a}1 has virtio-net headers of 12 bytes, b}1 of 0");
-	fails_to_start("a}1 nobody", "nobody: cannot register: No such device");
-	fails_to_start("a}1/R a{1", "a}1: no TX ring is bound");
-	fails_to_start("a}1/T a{1", "a}1: no RX ring is bound");
-	fails_to_start("netmap: a{1", "netmap:");
+	tool_cannot_begin(&tool, "a}1 b}1", "a}1 has virtio-net headers of 12 bytes, b}1 of 0");
+	tool_cannot_begin(&tool, "a}1 nobody", "nobody: cannot register: No such device");
+	tool_cannot_begin(&tool, "a}1/R a{1", "a}1: no TX ring is bound");
+	tool_cannot_begin(&tool, "a}1/T a{1", "a}1: no RX ring is bound");
+	tool_cannot_begin(&tool, "netmap: a{1", "netmap:");
 	fake_destroy();
 }
 
@@ -489,56 +434,43 @@ static void a_port_that_goes_away(void **state)
 	(void)state;
 	create(16, 2048, 2048, true);
 	capture_stderr(&capture);
-	start("a}1 b}1");
+	tool_start(&tool, "a}1 b}1");
 	peer_send(a, packet(1, 60), 60);
 	expect(b, 1, 60);
 	fake_break();
-	pthread_join(program.thread, NULL);
-	stop_end();
+	tool_wait();
 	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(program.status, STATUS_FAILED);
+	assert_int_equal(tool_status, STATUS_FAILED);
 	assert_non_null(strstr(text, "POLLERR"));
 	assert_int_equal(figure(0, "packets"), 1);
 	close_peers();
-	done();
+	fake_destroy();
 }
 
 /* ---- the command line ---- */
-
-static void refused(const char *line, const char *says)
-{
-	struct captured_stderr capture;
-	char text[4096];
-	int status;
-
-	capture_stderr(&capture);
-	status = parse(line);
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(status, STATUS_USAGE);
-	if (!strstr(text, says) || !strstr(text, "--help"))
-		fail_msg("'%s': '%s' does not say '%s'", line, text, says);
-}
 
 static void command_lines(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		parse("vale0:a eth0 -b 7 -1 -c -w 0.5 --timeout 20ms --json=x --interval 2"), -1);
-	assert_string_equal(program.options.ports[0], "vale0:a");
-	assert_string_equal(program.options.ports[1], "netmap:eth0");
-	assert_int_equal(program.options.burst, 7);
-	assert_true(program.options.one_way && program.options.copy);
-	assert_int_equal(program.options.wait, 500000000);
-	assert_int_equal(program.options.timeout, 20000000);
-	assert_string_equal(program.options.reporting.json_file, "x");
-	assert_int_equal(program.options.reporting.interval, 2000000000);
-	refused("--json", "give two ports, such as");
-	refused("vale0:a", "host rings");
-	refused("vale0:a vale0:b vale0:c", "'vale0:c' is one argument too many");
-	refused("eth0 netmap:eth0", "itself");
-	refused("a b --burst 0", "--burst 0: give a number from 1");
-	refused("a b --wait long", "--wait long");
-	refused("a b --colour", "--colour");
+		tool_parse(&tool,
+			   "vale0:a eth0 -b 7 -1 -c -w 0.5 --timeout 20ms --json=x --interval 2"),
+		-1);
+	assert_string_equal(options.ports[0], "vale0:a");
+	assert_string_equal(options.ports[1], "netmap:eth0");
+	assert_int_equal(options.burst, 7);
+	assert_true(options.one_way && options.copy);
+	assert_int_equal(options.wait, 500000000);
+	assert_int_equal(options.timeout, 20000000);
+	assert_string_equal(options.reporting.json_file, "x");
+	assert_int_equal(options.reporting.interval, 2000000000);
+	tool_refuses(&tool, "--json", "give two ports, such as");
+	tool_refuses(&tool, "vale0:a", "host rings");
+	tool_refuses(&tool, "vale0:a vale0:b vale0:c", "'vale0:c' is one argument too many");
+	tool_refuses(&tool, "eth0 netmap:eth0", "itself");
+	tool_refuses(&tool, "a b --burst 0", "--burst 0: give a number from 1");
+	tool_refuses(&tool, "a b --wait long", "--wait long");
+	tool_refuses(&tool, "a b --colour", "--colour");
 }
 
 /* ---- one ring to another, with what can't be ---- */

@@ -7,11 +7,9 @@
 #include "captured_stderr.h"
 #include "fake_netmap.h"
 #include "fake_peer.h"
-#include "message.h"
 #include "stop.h"
+#include "tool_program.h"
 
-#include <getopt.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,73 +22,44 @@
 
 /* ---- the program ---- */
 
-static struct {
-	struct lb_options options;
-	struct balancer balancer;
-	pthread_t thread;
-	int result;
-	json_t *report;
-} program;
+static struct lb_options options;
 
-static int parse(const char *line)
+static int parse(int argc, char **argv)
 {
-	static char copy[512];
-	char *words = copy, *argv[32] = {(char *)"ptnet-lb"};
-	int argc = 1;
-
-	snprintf(copy, sizeof(copy), "%s", line);
-	while ((argv[argc] = strsep(&words, " ")))
-		argc++;
-	optind = 0;
-	return options_parse(&program.options, argc, argv);
+	return options_parse(&options, argc, argv);
 }
 
-static void *program_main(void *arg)
+static enum exit_status run(json_t **report)
 {
-	struct balancer *b = &program.balancer;
+	static struct balancer b;
+	enum exit_status status = STATUS_OK;
 
-	(void)arg;
-	program.result = balancer_open(b, &program.options);
-	if (!program.result)
-		program.result = balancer_run(b);
-	program.report = balancer_json(b, program.result ? STATUS_FAILED : STATUS_OK);
-	balancer_close(b);
-	return NULL;
+	if (balancer_open(&b, &options) || balancer_run(&b))
+		status = STATUS_FAILED;
+	*report = balancer_json(&b, status);
+	balancer_close(&b);
+	return status;
 }
 
-static void start(const char *line)
-{
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	assert_int_equal(pthread_create(&program.thread, NULL, program_main, NULL), 0);
-}
+static const struct tool tool = {"ptnet-lb", parse, run};
 
 static void end(void)
 {
-	stop_ask();
-	pthread_join(program.thread, NULL);
-	stop_end();
-	assert_int_equal(program.result, 0);
+	tool_end();
+	assert_int_equal(tool_status, STATUS_OK);
 	assert_int_equal(fake_lost_buffers(0), 0);
 }
 
 static json_int_t total(const char *name)
 {
-	const json_t *v = json_object_get(program.report, name);
-
-	if (!json_is_integer(v))
-		fail_msg("no figure '%s' in the report", name);
-	return json_integer_value(v);
+	return tool_figure(tool_report, name);
 }
 
 static json_int_t figure(unsigned int group, unsigned int pipe, const char *name)
 {
-	const json_t *v = json_array_get(json_object_get(program.report, "groups"), group);
+	const json_t *pipes = json_array_get(json_object_get(tool_report, "groups"), group);
 
-	v = json_object_get(json_array_get(v, pipe), name);
-	if (!json_is_integer(v))
-		fail_msg("no figure '%s' of pipe %u of group %u in the report", name, pipe, group);
-	return json_integer_value(v);
+	return tool_figure(json_array_get(pipes, pipe), name);
 }
 
 /* ---- the pipes: "in{1" to the program, "a{0" to "a{2", "b{0" and "b{1" from it ---- */
@@ -116,7 +85,6 @@ static void done(void)
 {
 	int i;
 
-	json_decref(program.report);
 	peer_close(source);
 	for (i = 0; i < 3; i++)
 		peer_close(a[i]);
@@ -211,7 +179,7 @@ static void one_group(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3");
+	tool_start(&tool, "-i in}1 -p a:3");
 	spread_over(a, 3, 100, 20);
 	end();
 	assert_int_equal(total("packets"), 20 * FLOWS);
@@ -225,7 +193,7 @@ static void long_packets(void **state)
 {
 	(void)state;
 	create(16, 256);
-	start("-i in}1 -p a:3 --burst 1");
+	tool_start(&tool, "-i in}1 -p a:3 --burst 1");
 	spread_over(a, 3, 1500, 10);
 	end();
 	assert_int_equal(total("dropped"), 0);
@@ -238,7 +206,7 @@ static void nothing_is_copied(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3");
+	tool_start(&tool, "-i in}1 -p a:3");
 	for (n = 0; n < 50; n++) {
 		peer_send(source, packet(flow, n, false, 60), 60);
 		peer_receive(a[2]);
@@ -254,7 +222,7 @@ static void each_group_gets_everything(void **state)
 
 	(void)state;
 	create(16, 256);
-	start("-i in}1 -p a:3 -p b:2");
+	tool_start(&tool, "-i in}1 -p a:3 -p b:2");
 	for (n = 0; n < 20; n++) {
 		for (flow = 1; flow <= FLOWS; flow++) {
 			struct peer *first = a[pipe_of(flow, 3)], *second = b[pipe_of(flow, 2)];
@@ -291,7 +259,7 @@ static void a_stuck_reader_costs_only_itself(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3 -B 64");
+	tool_start(&tool, "-i in}1 -p a:3 -B 64");
 	for (n = 0; n < 300; n++) {
 		peer_send(source, packet(stuck, n, false, 60), 60);
 		peer_send(source, packet(fine, n, n & 1, 60), 60);
@@ -323,7 +291,7 @@ static void a_burst_for_a_slow_reader(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3 -p b:2 -B 64");
+	tool_start(&tool, "-i in}1 -p a:3 -p b:2 -B 64");
 	for (n = 0; n < 200; n++) {
 		peer_send(source, packet(stuck, n, false, 60), 60);
 		peer_receive(b[pipe_of(stuck, 2)]);
@@ -349,7 +317,7 @@ static void without_extra_buffers(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3 -B 0");
+	tool_start(&tool, "-i in}1 -p a:3 -B 0");
 	for (n = 0; n < 40; n++)
 		peer_send(source, packet(flow, n, false, 60), 60);
 	peer_await(no_packet_is_on_its_way, NULL);
@@ -371,7 +339,7 @@ static void waiting_is_asleep(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3");
+	tool_start(&tool, "-i in}1 -p a:3");
 	for (n = 0; n < 40; n++)
 		peer_send(source, packet(flow, n, false, 60), 60);
 	peer_await(no_packet_is_on_its_way, NULL);
@@ -391,7 +359,7 @@ static void long_packets_that_wait(void **state)
 
 	(void)state;
 	create(16, 256);
-	start("-i in}1 -p a:3");
+	tool_start(&tool, "-i in}1 -p a:3");
 	for (n = 0; n < 100; n++)
 		peer_send(source, packet(flow, n, false, 1500), 1500);
 	peer_await(no_packet_is_on_its_way, NULL);
@@ -421,7 +389,7 @@ static void longer_than_the_ring(void **state)
 	fake_create_pipes(pipes, 2, EXTRA);
 	source = peer_open("netmap:in{1");
 	a[0] = peer_open("netmap:a}0");
-	start("-i in}1 -p a:1");
+	tool_start(&tool, "-i in}1 -p a:1");
 	for (n = 0; n < 3; n++) {
 		peer_send(source, packet(1, n, false, 3 * 256 + 1), 3 * 256 + 1);
 		peer_send(source, packet(1, n, false, 3 * 256), 3 * 256);
@@ -432,7 +400,6 @@ static void longer_than_the_ring(void **state)
 	end();
 	assert_int_equal(figure(0, 0, "packets"), 3);
 	assert_int_equal(figure(0, 0, "dropped"), 3);
-	json_decref(program.report);
 	peer_close(source);
 	peer_close(a[0]);
 	fake_destroy();
@@ -444,7 +411,7 @@ static void what_waits_at_the_end_still_goes(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3 --timeout 10");
+	tool_start(&tool, "-i in}1 -p a:3 --timeout 10");
 	for (n = 0; n < 60; n++)
 		peer_send(source, packet(flow, n, false, 60), 60);
 	peer_await(no_packet_is_on_its_way, NULL);
@@ -453,9 +420,8 @@ static void what_waits_at_the_end_still_goes(void **state)
 		peer_receive(a[0]);
 		assert_int_equal(number_in(a[0]), n);
 	}
-	pthread_join(program.thread, NULL);
-	stop_end();
-	assert_int_equal(program.result, 0);
+	tool_wait();
+	assert_int_equal(tool_status, STATUS_OK);
 	assert_int_equal(fake_lost_buffers(0), 0);
 	assert_int_equal(total("dropped"), 0);
 	done();
@@ -467,7 +433,7 @@ static void what_waits_for_ever_is_dropped(void **state)
 
 	(void)state;
 	create(16, 2048);
-	start("-i in}1 -p a:3 --timeout 10ms");
+	tool_start(&tool, "-i in}1 -p a:3 --timeout 10ms");
 	for (n = 0; n < 60; n++)
 		peer_send(source, packet(flow, n, false, 60), 60);
 	peer_await(no_packet_is_on_its_way, NULL);
@@ -497,7 +463,7 @@ static void impossible_packets(void **state)
 	fake_create_pipes(pipes, 2, EXTRA);
 	source = peer_open("netmap:in{1");
 	a[0] = peer_open("netmap:a}0");
-	start("-i in}1 -p a:1");
+	tool_start(&tool, "-i in}1 -p a:1");
 	for (n = 0; n < 5; n++) {
 		peer_send(source, packet(1, n, false, 60), 60);
 		if (n == 2)
@@ -505,13 +471,10 @@ static void impossible_packets(void **state)
 		peer_receive(a[0]);
 		assert_int_equal(number_in(a[0]), n);
 	}
-	stop_ask();
-	pthread_join(program.thread, NULL);
-	stop_end();
-	assert_int_equal(program.result, 0);
+	tool_end();
+	assert_int_equal(tool_status, STATUS_OK);
 	assert_int_equal(total("bad"), 1);
 	assert_int_equal(total("packets"), 4);
-	json_decref(program.report);
 	peer_close(source);
 	peer_close(a[0]);
 	fake_destroy();
@@ -525,14 +488,13 @@ static void a_port_that_goes_away(void **state)
 	(void)state;
 	create(16, 2048);
 	capture_stderr(&capture);
-	start("-i in}1 -p a:3");
+	tool_start(&tool, "-i in}1 -p a:3");
 	peer_send(source, packet(flow_for(0, 3), 0, false, 60), 60);
 	peer_receive(a[0]);
 	fake_break();
-	pthread_join(program.thread, NULL);
-	stop_end();
+	tool_wait();
 	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(program.result, -1);
+	assert_int_equal(tool_status, STATUS_FAILED);
 	assert_non_null(strstr(text, "POLLERR"));
 	assert_int_equal(fake_lost_buffers(0), 0);
 	done();
@@ -540,23 +502,10 @@ static void a_port_that_goes_away(void **state)
 
 /* ---- what it can't do ---- */
 
-static void fails_to_start(const char *line, const char *says)
+/* And leaves everything as it was. */
+static void cannot_begin(const char *line, const char *says)
 {
-	struct captured_stderr capture;
-	char text[4096];
-
-	capture_stderr(&capture);
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	forget_complaints();
-	program_main(NULL);
-	stop_end();
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(program.result, -1);
-	if (!strstr(text, says))
-		fail_msg("'%s' does not say '%s'", text, says);
-	assert_non_null(json_object_get(program.report, "error"));
-	json_decref(program.report);
+	tool_cannot_begin(&tool, line, says);
 	assert_int_equal(fake_lost_buffers(0), 0);
 }
 
@@ -576,41 +525,28 @@ static void what_cannot_be_balanced(void **state)
 	fake_create_pipes(pipes, 5, EXTRA);
 	fake_set_offset("offset{1", 0xff, 2);
 	port_take_library_messages();
-	fails_to_start("-i nobody -p a:1", "nobody: cannot register");
-	fails_to_start("-i headers}1 -p a:1", "headers}1 has virtio-net headers");
-	fails_to_start("-i offset}1 -p a:1", "offset}1 has packets at offsets");
-	fails_to_start("-i in}1/T -p a:1", "no ring is bound");
-	fails_to_start("-i in}1 -p a:2", "netmap:a{1: this is pipe 2 of 2");
-	fails_to_start("-i in}1 -p far:1", "netmap:far{0 exists already, in another memory region");
+	cannot_begin("-i nobody -p a:1", "nobody: cannot register");
+	cannot_begin("-i headers}1 -p a:1", "headers}1 has virtio-net headers");
+	cannot_begin("-i offset}1 -p a:1", "offset}1 has packets at offsets");
+	cannot_begin("-i in}1/T -p a:1", "no ring is bound");
+	cannot_begin("-i in}1 -p a:2", "netmap:a{1: this is pipe 2 of 2");
+	cannot_begin("-i in}1 -p far:1", "netmap:far{0 exists already, in another memory region");
 	other = peer_open("netmap:in}1");
-	fails_to_start("-i in}1 -p a:1", "in}1: cannot register: Device or resource busy");
+	cannot_begin("-i in}1 -p a:1", "in}1: cannot register: Device or resource busy");
 	peer_close(other);
 	fake_destroy();
 }
 
 /* ---- the command line ---- */
 
-static void refused(const char *line, const char *says)
-{
-	struct captured_stderr capture;
-	char text[4096];
-	int status;
-
-	capture_stderr(&capture);
-	status = parse(line);
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(status, STATUS_USAGE);
-	if (!strstr(text, says) || !strstr(text, "--help"))
-		fail_msg("'%s': '%s' does not say '%s'", line, text, says);
-}
-
 static void command_lines(void **state)
 {
-	struct lb_options *o = &program.options;
+	struct lb_options *o = &options;
 
 	(void)state;
-	assert_int_equal(parse("-i vale0:m -p ids:4 -p vale0:x:2 -p 3 -B 5k -s 512 -b 9 "
-			       "--hash addresses --seed 7 -w 1 --timeout 0 -q --json"),
+	assert_int_equal(tool_parse(&tool,
+				    "-i vale0:m -p ids:4 -p vale0:x:2 -p 3 -B 5k -s 512 -b 9 "
+				    "--hash addresses --seed 7 -w 1 --timeout 0 -q --json"),
 			 -1);
 	assert_string_equal(o->port, "vale0:m");
 	assert_int_equal(o->n_groups, 3);
@@ -626,15 +562,15 @@ static void command_lines(void **state)
 	assert_int_equal(o->burst, 9);
 	assert_int_equal(o->fields, FLOW_FIELDS_ADDRESSES);
 	assert_int_equal(o->seed, 7);
-	refused("-p a:1", "give a port");
-	refused("-i x", "at least one group");
-	refused("-i x -p a:0", "--pipes 0: give a number");
-	refused("-i x -p a:", "give a number");
-	refused("-i x -p :4", "give NAME:COUNT");
-	refused("-i x -p a:200 -p b:200", "400 pipes are too many");
-	refused("-i x -p a:1 -p a:2", "same name");
-	refused("-i x -p a:1 --hash vlan", "--hash vlan");
-	refused("-i x -p a:1 y", "'y' is one argument too many");
+	tool_refuses(&tool, "-p a:1", "give a port");
+	tool_refuses(&tool, "-i x", "at least one group");
+	tool_refuses(&tool, "-i x -p a:0", "--pipes 0: give a number");
+	tool_refuses(&tool, "-i x -p a:", "give a number");
+	tool_refuses(&tool, "-i x -p :4", "give NAME:COUNT");
+	tool_refuses(&tool, "-i x -p a:200 -p b:200", "400 pipes are too many");
+	tool_refuses(&tool, "-i x -p a:1 -p a:2", "same name");
+	tool_refuses(&tool, "-i x -p a:1 --hash vlan", "--hash vlan");
+	tool_refuses(&tool, "-i x -p a:1 y", "'y' is one argument too many");
 }
 
 /* ---- queues ---- */

@@ -7,14 +7,12 @@
 #include "captured_stderr.h"
 #include "fake_netmap.h"
 #include "fake_peer.h"
-#include "message.h"
 #include "number.h"
 #include "player.h"
 #include "stop.h"
+#include "tool_program.h"
 
-#include <getopt.h>
 #include <pcap/pcap.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -340,66 +338,40 @@ static void rates(void **state)
 
 /* ---- the program ---- */
 
-static struct {
-	struct replay_options options;
-	struct player player;
-	pthread_t thread;
+static struct replay_options options;
+
+static int parse(int argc, char **argv)
+{
+	return options_parse(&options, argc, argv);
+}
+
+static enum exit_status run(json_t **report)
+{
+	static struct player player; /* large */
 	enum exit_status status;
-	json_t *report;
-} program;
+	int result = player_open(&player, &options);
 
-static int parse(const char *line)
-{
-	static char copy[1024];
-	static char *argv[32];
-	char *words = copy;
-	int argc = 1;
-
-	argv[0] = (char *)"ptnet-replay";
-	snprintf(copy, sizeof(copy), "%s", line);
-	while ((argv[argc] = strsep(&words, " ")))
-		argc++;
-	optind = 0;
-	return options_parse(&program.options, argc, argv);
-}
-
-static void *program_main(void *arg)
-{
-	int result = player_open(&program.player, &program.options);
-
-	(void)arg;
 	if (!result)
-		result = player_run(&program.player);
-	program.status = player_status(&program.player, result);
-	program.report = player_json(&program.player, program.status);
-	player_close(&program.player);
-	return NULL;
+		result = player_run(&player);
+	status = player_status(&player, result);
+	*report = player_json(&player, status);
+	player_close(&player);
+	return status;
 }
 
-static void start(const char *options, const struct file *f)
+static const struct tool tool = {"ptnet-replay", parse, run};
+
+static void start(const char *words, const struct file *f)
 {
 	char line[512];
 
-	snprintf(line, sizeof(line), "-i fake{1 %s %s", options, f->name);
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	assert_int_equal(pthread_create(&program.thread, NULL, program_main, NULL), 0);
-}
-
-static void end(void)
-{
-	pthread_join(program.thread, NULL);
-	stop_end();
+	snprintf(line, sizeof(line), "-i fake{1 %s %s", words, f->name);
+	tool_start(&tool, line);
 }
 
 static json_int_t figure(const char *object, const char *name)
 {
-	const json_t *v = object ? json_object_get(program.report, object) : program.report;
-
-	v = json_object_get(v, name);
-	if (!json_is_integer(v))
-		fail_msg("no figure '%s' in the report", name);
-	return json_integer_value(v);
+	return tool_figure(object ? json_object_get(tool_report, object) : tool_report, name);
 }
 
 static struct peer *reader;
@@ -415,7 +387,6 @@ static void create(unsigned int slots, unsigned int buf_size, unsigned int vnet_
 
 static void done(void)
 {
-	json_decref(program.report);
 	peer_close(reader);
 	fake_destroy();
 }
@@ -442,12 +413,12 @@ static void not_before_their_time(void **state)
 		expect(n, 60);
 		assert_true(now_ns() - begin >= n * 10 * MS / 4);
 	}
-	end();
-	assert_int_equal(program.status, STATUS_OK);
+	tool_wait();
+	assert_int_equal(tool_status, STATUS_OK);
 	assert_int_equal(figure(NULL, "packets"), 20);
 	assert_int_equal(figure(NULL, "bytes"), 1200);
 	assert_int_equal(figure("late", "packets"), 20);
-	assert_true(json_is_true(json_object_get(program.report, "complete")));
+	assert_true(json_is_true(json_object_get(tool_report, "complete")));
 	unlink(f.name);
 	done();
 }
@@ -463,11 +434,11 @@ static void rounds(void **state)
 	start("--rate max --loop 30", &f);
 	for (n = 0; n < 210; n++)
 		expect(n % 7, 60);
-	end();
+	tool_wait();
 	assert_int_equal(figure(NULL, "packets"), 210);
 	assert_int_equal(figure(NULL, "frames"), 7);
 	assert_int_equal(figure("late", "packets"), 0);
-	assert_int_equal(program.status, STATUS_OK);
+	assert_int_equal(tool_status, STATUS_OK);
 	unlink(f.name);
 	done();
 }
@@ -486,12 +457,12 @@ static void for_ever_is_until_told(void **state)
 	stop_ask();
 	for (; fake_in_flight("fake{1"); n++)
 		expect(n % 7, 60);
-	end();
+	tool_wait();
 	for (; peer_try_receive(reader); n++)
 		;
 	assert_int_equal(figure(NULL, "packets"), n);
-	assert_true(json_is_false(json_object_get(program.report, "complete")));
-	assert_int_equal(program.status, STATUS_OK);
+	assert_true(json_is_false(json_object_get(tool_report, "complete")));
+	assert_int_equal(tool_status, STATUS_OK);
 	unlink(f.name);
 	done();
 }
@@ -519,17 +490,16 @@ static void long_and_cut_frames(void **state)
 	assert_memory_equal(reader->data + 12, frame(3, 7 * 512 - 12), 7 * 512 - 12);
 	peer_receive(reader);
 	assert_int_equal(reader->slots, 2);
-	end();
+	tool_wait();
 	assert_int_equal(figure("skipped", "cut"), 1);
 	assert_int_equal(figure("skipped", "too_long"), 1);
 	assert_int_equal(figure(NULL, "packets"), 3);
-	json_decref(program.report);
 	start("--rate max --cut -n 2", &f);
 	peer_receive(reader);
 	peer_receive(reader);
 	assert_int_equal(reader->len, 96 + 12);
 	assert_memory_equal(reader->data + 12, frame(2, 96), 96);
-	end();
+	tool_wait();
 	assert_int_equal(figure("skipped", "cut"), 0);
 	unlink(f.name);
 	done();
@@ -543,39 +513,19 @@ static void nobody_takes_it(void **state)
 	create(8, 2048, 0);
 	file_make(&f, 0, 5, S, 1);
 	start("--timeout 10ms", &f);
-	end();
-	assert_int_equal(program.status, STATUS_BAD_TRAFFIC);
+	tool_wait();
+	assert_int_equal(tool_status, STATUS_BAD_TRAFFIC);
 	assert_int_equal(figure(NULL, "pending"), 5);
-	json_decref(program.report);
 	/* a full port holds it up, until told to end */
 	start("--rate max --loop 100", &f);
 	assert_int_equal(port_wait(&reader->port, POLLIN, 10 * S), WAIT_READY);
 	stop_ask();
 	stop_ask();
-	end();
-	assert_int_equal(program.status, STATUS_OK);
+	tool_wait();
+	assert_int_equal(tool_status, STATUS_OK);
 	assert_in_range(figure(NULL, "packets"), 0, 2);
 	unlink(f.name);
 	done();
-}
-
-static void fails_to_start(const char *line, const char *says)
-{
-	struct captured_stderr capture;
-	char text[2048];
-
-	capture_stderr(&capture);
-	assert_int_equal(parse(line), -1);
-	assert_int_equal(stop_begin(), 0);
-	forget_complaints();
-	program_main(NULL);
-	stop_end();
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(program.status, STATUS_FAILED);
-	if (!strstr(text, says))
-		fail_msg("'%s' does not say '%s'", text, says);
-	assert_non_null(json_object_get(program.report, "error"));
-	json_decref(program.report);
 }
 
 static void what_cannot_be_sent(void **state)
@@ -591,41 +541,30 @@ static void what_cannot_be_sent(void **state)
 	file_add(&f, 1, 7 * 64 + 1, S);
 	file_done(&f);
 	snprintf(line, sizeof(line), "-i fake{1 %s", f.name);
-	fails_to_start(line,
-		       "1 are cut short in the file (--cut sends them), 1 longer than the 448");
+	tool_cannot_begin(&tool, line,
+			  "1 are cut short in the file (--cut sends them), 1 longer than the 448");
 	snprintf(line, sizeof(line), "-i fake{2 %s", f.name);
-	fails_to_start(line, "fake{2: cannot register");
+	tool_cannot_begin(&tool, line, "fake{2: cannot register");
 	snprintf(line, sizeof(line), "-i fake{1/R %s", f.name);
-	fails_to_start(line, "no ring is bound: see the flags");
-	fails_to_start("-i fake{1 /nonexistent", "cannot read the capture file /nonexistent");
-	fails_to_start("-i fake{1 /proc/self/exe", "/proc/self/exe");
+	tool_cannot_begin(&tool, line, "no ring is bound: see the flags");
+	tool_cannot_begin(&tool, "-i fake{1 /nonexistent",
+			  "cannot read the capture file /nonexistent");
+	tool_cannot_begin(&tool, "-i fake{1 /proc/self/exe", "/proc/self/exe");
 	unlink(f.name);
 	fake_destroy();
 }
 
 /* ---- the command line ---- */
 
-static void refused(const char *line, const char *says)
-{
-	struct captured_stderr capture;
-	char text[4096];
-	int status;
-
-	capture_stderr(&capture);
-	status = parse(line);
-	release_stderr(&capture, text, sizeof(text));
-	assert_int_equal(status, STATUS_USAGE);
-	if (!strstr(text, says) || !strstr(text, "--help"))
-		fail_msg("'%s': '%s' does not say '%s'", line, text, says);
-}
-
 static void command_lines(void **state)
 {
-	struct replay_options *o = &program.options;
+	struct replay_options *o = &options;
 
 	(void)state;
-	assert_int_equal(parse("a.pcap -i vale0:x b.pcap -m -x 2.5 -l 3 -n 9 -g 0.5 --cut -b 8 -j"),
-			 -1);
+	assert_int_equal(
+		tool_parse(&tool,
+			   "a.pcap -i vale0:x b.pcap -m -x 2.5 -l 3 -n 9 -g 0.5 --cut -b 8 -j"),
+		-1);
 	assert_string_equal(o->port, "vale0:x");
 	assert_int_equal(o->n_files, 2);
 	assert_string_equal(o->files[0], "a.pcap");
@@ -637,19 +576,19 @@ static void command_lines(void **state)
 	assert_int_equal(o->settings.burst, 8);
 	assert_int_equal(o->max_gap, S / 2);
 	assert_true(o->send_cut && o->reporting.json);
-	assert_int_equal(parse("-i p -r 10Mbps -l forever -"), -1);
+	assert_int_equal(tool_parse(&tool, "-i p -r 10Mbps -l forever -"), -1);
 	assert_int_equal(o->settings.bits, 10000000);
 	assert_int_equal(o->settings.loops, 0);
 	assert_false(o->settings.timing);
 	assert_string_equal(o->port, "netmap:p");
-	refused("x.pcap", "give a port");
-	refused("-i p", "give a capture file");
-	refused("-i p x --rate fast", "--rate fast");
-	refused("-i p x --rate 5 --speed 2", "either --rate or --speed");
-	refused("-i p x --rate max --max-gap 1", "--max-gap");
-	refused("-i p x --speed 0", "--speed 0");
-	refused("-i p x --loop 0", "--loop 0");
-	refused("-i p x --loop twice", "--loop twice");
+	tool_refuses(&tool, "x.pcap", "give a port");
+	tool_refuses(&tool, "-i p", "give a capture file");
+	tool_refuses(&tool, "-i p x --rate fast", "--rate fast");
+	tool_refuses(&tool, "-i p x --rate 5 --speed 2", "either --rate or --speed");
+	tool_refuses(&tool, "-i p x --rate max --max-gap 1", "--max-gap");
+	tool_refuses(&tool, "-i p x --speed 0", "--speed 0");
+	tool_refuses(&tool, "-i p x --loop 0", "--loop 0");
+	tool_refuses(&tool, "-i p x --loop twice", "--loop twice");
 }
 
 int main(void)
