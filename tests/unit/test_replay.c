@@ -272,6 +272,11 @@ static void due_by_the_files_times(void **state)
 	assert_int_equal(wait_of(&r, 1303), 17);
 	assert_int_equal(due_and_sent(&r, 100000), 2);
 	assert_true(replay_done(&r));
+	/* so slow that the second is never due */
+	s.speed = 1e-300;
+	replay_begin(&r, &c, &s, 1000);
+	assert_int_equal(due_and_sent(&r, 1000), 1);
+	assert_int_equal(wait_of(&r, 1000), INT64_MAX - 1000);
 }
 
 static void due_at_a_rate_in_bits(void **state)

@@ -2,8 +2,8 @@
 /*
  * The port that a thread works on: opening it, syncing, waiting.
  */
-#ifndef GEN_PORT_H
-#define GEN_PORT_H
+#ifndef TOOLS_PORT_H
+#define TOOLS_PORT_H
 
 #include <libnetmap.h>
 #include <poll.h>

@@ -27,13 +27,14 @@ static const struct capture_frame *frame_of(const struct replay *r, uint64_t k)
 
 /* ---- when ---- */
 
-/* When frame k is to be sent, by the file's own times. */
+/* When frame k is to be sent, by the file's own times; what the clock never reaches is never. */
 static int64_t file_time(const struct replay *r, uint64_t k)
 {
 	uint64_t round = k / r->file->n;
 	double ns = (double)round * (double)r->period + (double)frame_of(r, k)->when;
 
-	return r->start + (int64_t)(ns / r->settings.speed);
+	ns /= r->settings.speed;
+	return ns < (double)(INT64_MAX - r->start) ? r->start + (int64_t)ns : INT64_MAX;
 }
 
 /* When a frame is to be sent before which so many bits have been sent since bits_start. */

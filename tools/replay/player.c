@@ -43,14 +43,16 @@ static int leave_out(struct player *p)
 
 int player_open(struct player *p, const struct replay_options *o)
 {
+	double gap = (double)o->max_gap * o->settings.speed; /* of the file */
+
 	memset(p, 0, sizeof(*p));
 	p->options = o;
 	histogram_init(&p->late);
 	if (capture_read_files(&p->capture, o->files, o->n_files, o->order) || open_port(p) ||
 	    leave_out(p))
 		return -1;
-	if (o->max_gap >= 0)
-		capture_limit_gaps(&p->capture, (int64_t)((double)o->max_gap * o->settings.speed));
+	if (gap >= 0 && gap < (double)INT64_MAX)
+		capture_limit_gaps(&p->capture, (int64_t)gap);
 	return 0;
 }
 
