@@ -417,7 +417,6 @@ static void what_cannot_be_bridged(void **state)
 
 	(void)state;
 	fake_create_pipes(pipes, 2, 0);
-	port_take_library_messages();
 	tool_cannot_begin(&tool, "a}1 b}1", "a}1 has virtio-net headers of 12 bytes, b}1 of 0");
 	tool_cannot_begin(&tool, "a}1 nobody", "nobody: cannot register: No such device");
 	tool_cannot_begin(&tool, "a}1/R a{1", "a}1: no TX ring is bound");

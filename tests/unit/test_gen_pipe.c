@@ -704,6 +704,5 @@ int main(void)
 		cmocka_unit_test(a_broken_port_is_an_error),
 	};
 
-	port_take_library_messages();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

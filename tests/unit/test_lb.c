@@ -524,7 +524,6 @@ static void what_cannot_be_balanced(void **state)
 	(void)state;
 	fake_create_pipes(pipes, 5, EXTRA);
 	fake_set_offset("offset{1", 0xff, 2);
-	port_take_library_messages();
 	cannot_begin("-i nobody -p a:1", "nobody: cannot register");
 	cannot_begin("-i headers}1 -p a:1", "headers}1 has virtio-net headers");
 	cannot_begin("-i offset}1 -p a:1", "offset}1 has packets at offsets");

@@ -540,7 +540,6 @@ static void what_cannot_be_sent(void **state)
 
 	(void)state;
 	fake_create(&(struct fake_setup){.rings = 1, .slots = 8, .buf_size = 64});
-	port_take_library_messages();
 	file_create(&f);
 	file_add_cut(&f, 1, 60, 1514, S);
 	file_add(&f, 1, 7 * 64 + 1, S);

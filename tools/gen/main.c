@@ -15,7 +15,6 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	signal(SIGPIPE, SIG_IGN); /* a closed output is an error to report, not to die of */
-	port_take_library_messages();
 	if (run_all(&run, &options)) {
 		report_print_failure(&options);
 		run_free(&run);

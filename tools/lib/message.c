@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "message.h"
 
+#include <libnetmap.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,9 +10,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char first[512];
 static const char *program = "ptnet";
 
+static void library_error(struct nmctx *ctx, const char *message)
+{
+	(void)ctx;
+	complain("%s", message);
+}
+
 void message_program(const char *name)
 {
 	program = name;
+	nmctx_get()->error = library_error;
 }
 
 int complain(const char *fmt, ...)

@@ -6,7 +6,8 @@
 #ifndef TOOLS_MESSAGE_H
 #define TOOLS_MESSAGE_H
 
-/* The name to put in front; it must live as long as the program. Before the first message. */
+/* The name to put in front, before the first message; it must live as long as the program. What
+ * libnetmap has to say comes the same way from then on. */
 void message_program(const char *name);
 
 /* No newline at the end of fmt. Any thread. Returns -1, so that a caller can return it. */

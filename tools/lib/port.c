@@ -46,17 +46,6 @@ static uint32_t count_buffers(const struct open_port *p)
 	return (uint32_t)((size_t)(end - NETMAP_BUF(ring, 0)) / ring->nr_buf_size);
 }
 
-static void library_error(struct nmctx *ctx, const char *message)
-{
-	(void)ctx;
-	complain("%s", message);
-}
-
-void port_take_library_messages(void)
-{
-	nmctx_get()->error = library_error;
-}
-
 int port_register(struct open_port *p, int vnet_hdr)
 {
 	if (nmport_open_desc(p->d))

@@ -18,9 +18,6 @@ struct open_port {
 	bool busy;	    /* sync instead of sleeping */
 };
 
-/* Lets libnetmap say what is wrong in our way. Once, before any port is opened. */
-void port_take_library_messages(void);
-
 /*
  * Registers and maps the port that the caller has prepared in p->d, and finds out the region's
  * buffers and the length of virtio-net headers. vnet_hdr: the length to set first, < 0: as it is.

@@ -17,7 +17,6 @@ int main(int argc, char **argv)
 	if (result >= 0)
 		return result;
 	signal(SIGPIPE, SIG_IGN); /* a closed output is an error to report, not to die of */
-	port_take_library_messages();
 	if (stop_begin())
 		return STATUS_FAILED;
 	result = player_open(&player, &options);
