@@ -111,8 +111,10 @@ static int open_pipe(struct balancer *b, const struct lb_group_option *g, unsign
 	p->d->reg.nr_tx_slots = p->d->reg.nr_rx_slots = b->options->slots;
 	if (port_register(p, -1))
 		return complain(
-			"%s: this is pipe %u of %u; each takes four rings and their buffers of "
-			"%s's memory region (id %u)",
+			"%s: this is pipe %u of %u, each of which takes four rings and their "
+			"buffers of %s's memory region (id %u); if that is too small, ask for "
+			"fewer pipes or --slots, or put the port into a larger one, as ptnet-lb(1) "
+			"says",
 			name, b->spreader.n_outlets + 1, b->options->n_pipes, b->options->port,
 			b->port.d->reg.nr_mem_id);
 	if (p->d->mem != b->port.d->mem)
