@@ -173,6 +173,40 @@ static void times_that_go_backwards(void **state)
 	capture_free(&c);
 }
 
+/* Three times the same pcapng file, whose times are the first and the last that there can be. */
+static void times_that_do_not_fit(void **state)
+{
+	static const uint32_t start[] = {0x0a0d0d0a, 28, 0x1a2b3c4d, 1, ~0U, ~0U,
+					 28,	     1,	 20,	     1, 0,   20};
+	static const uint32_t last = 92;
+	char name[] = "/tmp/test_replay-XXXXXX";
+	const char *names[] = {name, name, name};
+	struct capture c;
+	uint32_t i;
+	FILE *f;
+
+	(void)state;
+	f = fdopen(mkstemp(name), "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(start, sizeof(start), 1, f), 1);
+	for (i = 0; i < 2; i++) {
+		const uint32_t packet[] = {6, 92, 0, i ? ~0U : 0, i ? ~0U : 0, 60, 60};
+
+		assert_int_equal(fwrite(packet, sizeof(packet), 1, f), 1);
+		assert_int_equal(fwrite(frame(i, 60), 60, 1, f), 1);
+		assert_int_equal(fwrite(&last, sizeof(last), 1, f), 1);
+	}
+	fclose(f);
+	assert_int_equal(capture_read_files(&c, names, 3, CAPTURE_IN_TURN), 0);
+	assert_int_equal(c.n, 6);
+	for (i = 1; i < 6; i++)
+		assert_true(c.frames[i].when >= c.frames[i - 1].when);
+	assert_true(c.frames[1].when >= UINT32_MAX * S);
+	assert_true(capture_period(&c) >= c.frames[5].when);
+	capture_free(&c);
+	unlink(name);
+}
+
 static void gaps_are_limited(void **state)
 {
 	static const int64_t when[] = {0, 10, 60, 65, 115};
@@ -598,21 +632,14 @@ static void command_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(file_after_file),
-		cmocka_unit_test(merged_by_time),
-		cmocka_unit_test(times_that_go_backwards),
-		cmocka_unit_test(gaps_are_limited),
-		cmocka_unit_test(left_out),
-		cmocka_unit_test(due_by_the_files_times),
-		cmocka_unit_test(due_at_a_rate_in_bits),
-		cmocka_unit_test(a_count_ends_it),
-		cmocka_unit_test(rates),
-		cmocka_unit_test(not_before_their_time),
-		cmocka_unit_test(rounds),
-		cmocka_unit_test(for_ever_is_until_told),
-		cmocka_unit_test(long_and_cut_frames),
-		cmocka_unit_test(nobody_takes_it),
-		cmocka_unit_test(what_cannot_be_sent),
+		cmocka_unit_test(file_after_file),	   cmocka_unit_test(merged_by_time),
+		cmocka_unit_test(times_that_go_backwards), cmocka_unit_test(times_that_do_not_fit),
+		cmocka_unit_test(gaps_are_limited),	   cmocka_unit_test(left_out),
+		cmocka_unit_test(due_by_the_files_times),  cmocka_unit_test(due_at_a_rate_in_bits),
+		cmocka_unit_test(a_count_ends_it),	   cmocka_unit_test(rates),
+		cmocka_unit_test(not_before_their_time),   cmocka_unit_test(rounds),
+		cmocka_unit_test(for_ever_is_until_told),  cmocka_unit_test(long_and_cut_frames),
+		cmocka_unit_test(nobody_takes_it),	   cmocka_unit_test(what_cannot_be_sent),
 		cmocka_unit_test(command_lines),
 	};
 

@@ -37,12 +37,23 @@ static int grow(void **array, size_t *room, size_t need, size_t size)
 	return 0;
 }
 
+/* In ns since 1970. pcapng has room for times that nothing else has: they are cut to those that
+ * pcap knows, so that distances always fit. Opened with nanosecond precision, tv_usec holds
+ * nanoseconds.
+ */
+static int64_t time_of(const struct pcap_pkthdr *h)
+{
+	int64_t seconds = h->ts.tv_sec;
+
+	seconds = seconds < 0 ? 0 : seconds > UINT32_MAX ? UINT32_MAX : seconds;
+	return seconds * INT64_C(1000000000) + h->ts.tv_usec;
+}
+
 /* Times are those of the file as yet. */
 static int add(struct capture_reader *r, const struct pcap_pkthdr *h, const u_char *bytes)
 {
 	struct capture *c = r->c;
-	/* Opened with nanosecond precision, so tv_usec holds nanoseconds. */
-	int64_t when = h->ts.tv_sec * INT64_C(1000000000) + h->ts.tv_usec;
+	int64_t when = time_of(h);
 	struct capture_frame *f;
 
 	if (grow((void **)&c->data, &r->data_room, r->data_used + h->caplen, 1) ||
@@ -113,6 +124,12 @@ static int read_file(struct capture_reader *r, const char *file)
 	return result;
 }
 
+/* The sum of two times, neither of which is negative. */
+static int64_t later(int64_t when, int64_t by)
+{
+	return by < INT64_MAX - when ? when + by : INT64_MAX;
+}
+
 /* Mean distance of frames first to end - 1, whose first is at 0. */
 static int64_t mean_distance(const struct capture *c, size_t first, size_t end)
 {
@@ -125,12 +142,11 @@ static int64_t mean_distance(const struct capture *c, size_t first, size_t end)
 static void shift_file(struct capture_reader *r, int64_t when)
 {
 	struct capture *c = r->c;
-	int64_t by;
+	int64_t first = c->frames[r->file_start].when;
 	size_t i;
 
-	by = c->frames[r->file_start].when - when;
 	for (i = r->file_start; i < c->n; i++)
-		c->frames[i].when -= by;
+		c->frames[i].when = later(c->frames[i].when - first, when);
 }
 
 static int compare_times(const void *a, const void *b)
@@ -169,7 +185,7 @@ int capture_read_files(struct capture *c, const char *const *files, size_t n,
 		if (order != CAPTURE_IN_TURN)
 			continue;
 		shift_file(&r, next);
-		next = c->frames[c->n - 1].when + mean_distance(c, r.file_start, c->n);
+		next = later(c->frames[c->n - 1].when, mean_distance(c, r.file_start, c->n));
 	}
 	if (order == CAPTURE_BY_TIME)
 		sort_by_time(c);
@@ -224,7 +240,7 @@ struct capture_left_out capture_leave_out(struct capture *c, bool no_cut, uint64
 
 int64_t capture_period(const struct capture *c)
 {
-	return c->n ? c->frames[c->n - 1].when + mean_distance(c, 0, c->n) : 0;
+	return c->n ? later(c->frames[c->n - 1].when, mean_distance(c, 0, c->n)) : 0;
 }
 
 void capture_free(struct capture *c)
