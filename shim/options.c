@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <ptnet/requests.h>
+
 #include "program_memory.h"
 
 /* netmap's copy area: body and options, two pointers, and one pointer for each option. */
@@ -22,25 +24,6 @@ void options_none(struct option_list *list)
 	list->num_eventfds = 0;
 	for (i = 0; i < NETMAP_REQ_OPT_MAX; i++)
 		list->known[i] = -1;
-}
-
-/* Whole size of a known option. */
-static uint64_t size_of(const struct nmreq_option *head)
-{
-	switch (head->nro_reqtype) {
-	case NETMAP_REQ_OPT_EXTMEM:
-		return sizeof(struct nmreq_opt_extmem);
-	case NETMAP_REQ_OPT_CSB:
-		return sizeof(struct nmreq_opt_csb);
-	case NETMAP_REQ_OPT_SYNC_KLOOP_MODE:
-		return sizeof(struct nmreq_opt_sync_kloop_mode);
-	case NETMAP_REQ_OPT_OFFSETS:
-		return sizeof(struct nmreq_opt_offsets);
-	case NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS:
-		return head->nro_size < HEAD ? HEAD : head->nro_size;
-	default:
-		return HEAD;
-	}
 }
 
 static void *body_of(struct option_list *list, uint32_t type)
@@ -74,7 +57,7 @@ static int read_known(struct option_list *list, size_t *total, size_t *used)
 {
 	unsigned here = list->count - 1;
 	struct nmreq_option *head = &list->entries[here].head;
-	uint64_t size = size_of(head);
+	uint64_t size = ptnet_option_size(head);
 	int other = list->known[head->nro_reqtype];
 
 	if (other >= 0) {
@@ -163,7 +146,7 @@ int options_write(const struct option_list *list, bool success)
 		if (program_write(list->entries[i].address, head, sizeof(*head)) < 0 ||
 		    (success && head->nro_status == 0 && body != NULL &&
 		     program_write(list->entries[i].address + HEAD, (const char *)body + HEAD,
-				   size_of(head) - HEAD) < 0))
+				   ptnet_option_size(head) - HEAD) < 0))
 			result = -EFAULT;
 	}
 	return result;

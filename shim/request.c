@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <ptnet/requests.h>
+
 #include "csb.h"
 #include "daemon.h"
 #include "extmem.h"
@@ -13,36 +15,6 @@
 #include "options.h"
 #include "program_memory.h"
 #include "real.h"
-
-size_t request_body_size(uint16_t type)
-{
-	switch (type) {
-	case NETMAP_REQ_REGISTER:
-		return sizeof(struct nmreq_register);
-	case NETMAP_REQ_PORT_INFO_GET:
-		return sizeof(struct nmreq_port_info_get);
-	case NETMAP_REQ_VALE_ATTACH:
-		return sizeof(struct nmreq_vale_attach);
-	case NETMAP_REQ_VALE_DETACH:
-		return sizeof(struct nmreq_vale_detach);
-	case NETMAP_REQ_VALE_LIST:
-		return sizeof(struct nmreq_vale_list);
-	case NETMAP_REQ_PORT_HDR_SET:
-	case NETMAP_REQ_PORT_HDR_GET:
-		return sizeof(struct nmreq_port_hdr);
-	case NETMAP_REQ_VALE_NEWIF:
-		return sizeof(struct nmreq_vale_newif);
-	case NETMAP_REQ_VALE_POLLING_ENABLE:
-	case NETMAP_REQ_VALE_POLLING_DISABLE:
-		return sizeof(struct nmreq_vale_polling);
-	case NETMAP_REQ_POOLS_INFO_GET:
-		return sizeof(struct nmreq_pools_info);
-	case NETMAP_REQ_SYNC_KLOOP_START:
-		return sizeof(struct nmreq_sync_kloop_start);
-	default:
-		return 0;
-	}
-}
 
 /* ---- with the daemon ---- */
 
@@ -272,14 +244,14 @@ static int check_header(const struct nmreq_header *header)
 		return -EINVAL;
 	if (header->nr_reserved != 0)
 		return -EINVAL;
-	if ((request_body_size(header->nr_reqtype) != 0) != (header->nr_body != 0))
+	if ((ptnet_body_size(header->nr_reqtype) != 0) != (header->nr_body != 0))
 		return -EINVAL;
 	return 0;
 }
 
 static int control(struct description *d, int fd, struct nmreq_header *header)
 {
-	size_t size = request_body_size(header->nr_reqtype);
+	size_t size = ptnet_body_size(header->nr_reqtype);
 	struct option_list options;
 	struct request request;
 	int result = check_header(header), written;

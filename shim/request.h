@@ -30,9 +30,6 @@ struct request {
 	} body;
 };
 
-/* Bytes of a request type's body; 0: it has none, or there is no such type. */
-size_t request_body_size(uint16_t type);
-
 /* The ioctls; @argument is the program's. 0 or negative errno. @fd: a descriptor of @d's. */
 int request_control(struct description *d, int fd, uint64_t argument);
 int request_legacy(struct description *d, int fd, uint64_t argument, int register_ioctl);

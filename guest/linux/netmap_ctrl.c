@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "ptnet.h"
+#include <ptnet/requests.h>
 
 /* The body of a request in the kernel's memory. */
 union ptnet_body {
@@ -380,59 +381,9 @@ static int ptnet_execute(struct ptnet_request *request)
 
 /* ---- NIOCCTRL: header, body, options ---- */
 
-/* Size of the body by type; 0: none; unknown types have none either. */
-static size_t ptnet_body_size(u16 type)
-{
-	switch (type) {
-	case NETMAP_REQ_REGISTER:
-		return sizeof(struct nmreq_register);
-	case NETMAP_REQ_PORT_INFO_GET:
-		return sizeof(struct nmreq_port_info_get);
-	case NETMAP_REQ_VALE_ATTACH:
-		return sizeof(struct nmreq_vale_attach);
-	case NETMAP_REQ_VALE_DETACH:
-		return sizeof(struct nmreq_vale_detach);
-	case NETMAP_REQ_VALE_LIST:
-		return sizeof(struct nmreq_vale_list);
-	case NETMAP_REQ_PORT_HDR_SET:
-	case NETMAP_REQ_PORT_HDR_GET:
-		return sizeof(struct nmreq_port_hdr);
-	case NETMAP_REQ_VALE_NEWIF:
-		return sizeof(struct nmreq_vale_newif);
-	case NETMAP_REQ_VALE_POLLING_ENABLE:
-	case NETMAP_REQ_VALE_POLLING_DISABLE:
-		return sizeof(struct nmreq_vale_polling);
-	case NETMAP_REQ_POOLS_INFO_GET:
-		return sizeof(struct nmreq_pools_info);
-	case NETMAP_REQ_SYNC_KLOOP_START:
-		return sizeof(struct nmreq_sync_kloop_start);
-	default:
-		return 0;
-	}
-}
-
 static bool ptnet_type_is_known(u16 type)
 {
 	return type >= NETMAP_REQ_REGISTER && type <= NETMAP_REQ_CSB_ENABLE;
-}
-
-/* Size of an option of known type; the eventfds' own is in nro_size. */
-static u64 ptnet_option_size(const struct nmreq_option *option)
-{
-	switch (option->nro_reqtype) {
-	case NETMAP_REQ_OPT_EXTMEM:
-		return sizeof(struct nmreq_opt_extmem);
-	case NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS:
-		return max_t(u64, option->nro_size, sizeof(*option));
-	case NETMAP_REQ_OPT_CSB:
-		return sizeof(struct nmreq_opt_csb);
-	case NETMAP_REQ_OPT_SYNC_KLOOP_MODE:
-		return sizeof(struct nmreq_opt_sync_kloop_mode);
-	case NETMAP_REQ_OPT_OFFSETS:
-		return sizeof(struct nmreq_opt_offsets);
-	default:
-		return sizeof(*option);
-	}
 }
 
 /* What an option costs of NETMAP_REQ_MAXSIZE besides its size (section 5.4). */
