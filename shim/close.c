@@ -162,8 +162,9 @@ SHIM_EXPORT int dup2(int fd, int to)
 
 SHIM_EXPORT int dup3(int fd, int to, int flags)
 {
-	return copy_concerns(fd, to) && flags >= 0 ? dup_to(fd, to, flags)
-						   : real.dup3(fd, to, flags);
+	/* With other flags it fails, and @to stays what it is. */
+	return copy_concerns(fd, to) && (flags & ~O_CLOEXEC) == 0 ? dup_to(fd, to, flags)
+								  : real.dup3(fd, to, flags);
 }
 
 typedef int (*fcntl_function)(int fd, int command, ...);

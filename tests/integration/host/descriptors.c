@@ -44,6 +44,8 @@ static void copies(void)
 	other = open(NETMAP_DEVICE_NAME, O_RDWR);
 	need(port_bind(other, "vale~:b", NR_EXCLUSIVE, &reg) == 0);
 	need_errno(EBADF, dup2(999, other));
+	need_errno(EINVAL, dup3(0, other, O_APPEND));
+	need_errno(EINVAL, write(other, "x", 1));
 	need_errno(ENXIO, ioctl(open(NETMAP_DEVICE_NAME, O_RDWR), NIOCTXSYNC, NULL));
 	need(ioctl(other, NIOCTXSYNC, NULL) == 0);
 }
