@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* open() and its relatives: one name is ours. */
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "daemon.h"
@@ -65,63 +64,36 @@ static int opened(int fd)
 	return fd;
 }
 
-static mode_t mode_of(int flags, va_list arguments)
-{
-	return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE
-		       ? va_arg(arguments, mode_t)
-		       : 0;
-}
-
 SHIM_EXPORT int open(const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	if (is_netmap(path))
-		return open_netmap(flags);
-	va_start(arguments, flags);
-	mode = mode_of(flags, arguments);
-	va_end(arguments);
-	return opened(real.open(path, flags, mode));
+	TAKE_OPEN_MODE(mode, flags);
+	return is_netmap(path) ? open_netmap(flags) : opened(real.open(path, flags, mode));
 }
 
 SHIM_EXPORT int open64(const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	if (is_netmap(path))
-		return open_netmap(flags);
-	va_start(arguments, flags);
-	mode = mode_of(flags, arguments);
-	va_end(arguments);
-	return opened(real.open64(path, flags, mode));
+	TAKE_OPEN_MODE(mode, flags);
+	return is_netmap(path) ? open_netmap(flags) : opened(real.open64(path, flags, mode));
 }
 
 SHIM_EXPORT int openat(int dir, const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	if (is_netmap(path))
-		return open_netmap(flags);
-	va_start(arguments, flags);
-	mode = mode_of(flags, arguments);
-	va_end(arguments);
-	return opened(real.openat(dir, path, flags, mode));
+	TAKE_OPEN_MODE(mode, flags);
+	return is_netmap(path) ? open_netmap(flags) : opened(real.openat(dir, path, flags, mode));
 }
 
 SHIM_EXPORT int openat64(int dir, const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	if (is_netmap(path))
-		return open_netmap(flags);
-	va_start(arguments, flags);
-	mode = mode_of(flags, arguments);
-	va_end(arguments);
-	return opened(real.openat64(dir, path, flags, mode));
+	TAKE_OPEN_MODE(mode, flags);
+	return is_netmap(path) ? open_netmap(flags) : opened(real.openat64(dir, path, flags, mode));
 }
 
 /* What _FORTIFY_SOURCE makes of calls without a mode: with these flags they need one. */
@@ -129,7 +101,7 @@ extern void __chk_fail(void) __attribute__((noreturn));
 
 static void check_flags(int flags)
 {
-	if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE)
+	if (open_has_mode(flags))
 		__chk_fail();
 }
 

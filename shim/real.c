@@ -14,32 +14,19 @@
 
 /* ---- plain system calls ---- */
 
-static mode_t optional_mode(int flags, va_list arguments)
-{
-	return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE
-		       ? va_arg(arguments, mode_t)
-		       : 0;
-}
-
 static int plain_open(const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	va_start(arguments, flags);
-	mode = optional_mode(flags, arguments);
-	va_end(arguments);
+	TAKE_OPEN_MODE(mode, flags);
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 static int plain_openat(int dir, const char *path, int flags, ...)
 {
-	va_list arguments;
 	mode_t mode;
 
-	va_start(arguments, flags);
-	mode = optional_mode(flags, arguments);
-	va_end(arguments);
+	TAKE_OPEN_MODE(mode, flags);
 	return (int)syscall(SYS_openat, dir, path, flags, mode);
 }
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -61,6 +62,22 @@ struct real_calls {
 	int (*epoll_pwait2)(int epoll, struct epoll_event *events, int count,
 			    const struct timespec *timeout, const sigset_t *mask);
 };
+
+/* With these flags open() has a mode. */
+static inline bool open_has_mode(int flags)
+{
+	return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/* Sets @mode in a function that ends in (..., int flags, ...); 0 if there is none. */
+#define TAKE_OPEN_MODE(mode, flags)                                                                \
+	do {                                                                                       \
+		va_list arguments;                                                                 \
+                                                                                                   \
+		va_start(arguments, flags);                                                        \
+		(mode) = open_has_mode(flags) ? va_arg(arguments, mode_t) : 0;                     \
+		va_end(arguments);                                                                 \
+	} while (0)
 
 /* Constant once our constructor has run. */
 extern struct real_calls real;
