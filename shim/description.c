@@ -206,18 +206,6 @@ void description_put(struct description *d)
 	shim_unlock(&signals);
 }
 
-static bool description_ref(struct description *d)
-{
-	uint32_t refs = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
-
-	do {
-		if (refs == 0)
-			return false;
-	} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
-					      __ATOMIC_RELAXED));
-	return true;
-}
-
 struct description *description_get(int fd)
 {
 	for (;;) {
@@ -226,7 +214,7 @@ struct description *description_get(int fd)
 
 		if (table_kind(entry) != TABLE_NETMAP)
 			return NULL;
-		if (description_ref(d)) {
+		if (reference_take(&d->refs)) {
 			if (SHIM_LIKELY(table_get(fd).word == entry.word))
 				return d;
 			description_put(d);
@@ -265,7 +253,7 @@ int description_note(int fd)
 		return -errno;
 	description_forget_fd(fd);
 	d = by_inode(&file);
-	if (d == NULL || !description_ref(d)) {
+	if (d == NULL || !reference_take(&d->refs)) {
 		d = description_new();
 		if (d == NULL)
 			return -ENOMEM;

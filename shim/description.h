@@ -89,6 +89,17 @@ struct description {
 	struct description *next; /* of all, or of the free ones */
 } __attribute__((aligned(64)));
 
+/* One more; false: there is none left, and what is counted is being given up. */
+static inline bool reference_take(uint32_t *refs)
+{
+	uint32_t count = __atomic_load_n(refs, __ATOMIC_RELAXED);
+
+	while (count != 0 && !__atomic_compare_exchange_n(refs, &count, count + 1, true,
+							  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		;
+	return count != 0;
+}
+
 /*
  * The description that @fd names, with a reference; NULL if it is not netmap's as far as is known.
  * Any thread, no lock.

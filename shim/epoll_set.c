@@ -22,9 +22,6 @@
 #define LOOKS	3	/* at an epoll that is ready because a ring has moved */
 #define MOMENT	1000000 /* ns to sleep at most if somebody was at a ring */
 
-#define EVENTS_IN  (EPOLLIN | EPOLLRDNORM)
-#define EVENTS_OUT (EPOLLOUT | EPOLLWRNORM)
-
 /* A netmap descriptor in the set, or an epoll that has a set itself. */
 struct item {
 	struct item *next;
@@ -124,16 +121,10 @@ struct epoll_set *epoll_set_get(int epoll)
 	for (;;) {
 		struct table_entry entry = table_get(epoll);
 		struct epoll_set *set = table_object(entry);
-		uint32_t refs;
 
 		if (table_kind(entry) != TABLE_EPOLL)
 			return NULL;
-		refs = __atomic_load_n(&set->refs, __ATOMIC_RELAXED);
-		while (refs != 0 &&
-		       !__atomic_compare_exchange_n(&set->refs, &refs, refs + 1, true,
-						    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			;
-		if (refs == 0)
+		if (!reference_take(&set->refs))
 			continue;
 		if (table_get(epoll).word == entry.word)
 			return set;
@@ -411,16 +402,6 @@ struct look {
 	uint64_t where; /* EPOLLET: before looking */
 };
 
-static bool try_ref(uint32_t *refs)
-{
-	uint32_t count = __atomic_load_n(refs, __ATOMIC_RELAXED);
-
-	while (count != 0 && !__atomic_compare_exchange_n(refs, &count, count + 1, true,
-							  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		;
-	return count != 0;
-}
-
 static struct item *next_item(const struct epoll_set *set, uint64_t after, bool disabled_too)
 {
 	struct item *item, *best = NULL;
@@ -440,7 +421,7 @@ static bool next_look(struct epoll_set *set, uint64_t after, bool disabled_too, 
 	pthread_mutex_lock(&set->lock);
 	while ((item = next_item(set, after, disabled_too)) != NULL) {
 		after = item->serial;
-		if (try_ref(item->d != NULL ? &item->d->refs : &item->child->refs))
+		if (reference_take(item->d != NULL ? &item->d->refs : &item->child->refs))
 			break;
 	}
 	if (item != NULL)
@@ -544,12 +525,6 @@ static bool is_news(struct epoll_set *set, const struct look *look, uint32_t rea
 }
 
 static bool set_has_ready(struct epoll_set *set, bool *busy, unsigned depth);
-
-static unsigned directions_of(uint32_t events)
-{
-	return ((events & EVENTS_OUT) != 0 ? SLEEP_TX : 0) |
-	       ((events & EVENTS_IN) != 0 ? SLEEP_RX : 0);
-}
 
 static uint32_t look_at(struct look *look, bool *busy, unsigned depth)
 {

@@ -4,8 +4,6 @@
 #include "program_memory.h"
 #include "sync.h"
 
-#define FIRST_BUFFER 2 /* 0 and 1 are never handed out */
-
 static void fetch(struct shim_ring *r, struct netmap_slot *slot)
 {
 	uint32_t buffer = slot->buf_idx;

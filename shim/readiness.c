@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "readiness.h"
 
-#include <poll.h>
-
 #include "real.h"
 #include "sync.h"
-
-#define EVENTS_OUT (POLLOUT | POLLWRNORM)
-#define EVENTS_IN  (POLLIN | POLLRDNORM)
 
 /* What a ring's sync adds to revents, if @events are still wanted of it. */
 static short judge(unsigned result, short events, bool *busy)
@@ -35,7 +30,7 @@ static short transmit(struct description *d, short events, bool *busy)
 
 		/* Once one ring has room the others are only flushed. */
 		if ((events & ~revents) != 0 || !sync_tx_idle(r))
-			revents |= judge(sync_tx(d, r), events, busy);
+			revents |= judge(sync_ring(d, r), events, busy);
 		else if (r->atok != NULL && sync_stopped(d, r))
 			revents |= POLLERR;
 	}
@@ -48,7 +43,7 @@ static short receive(struct description *d, short events, bool *busy)
 	unsigned i;
 
 	for (i = d->num_tx; i < d->num_tx + d->num_rx; i++)
-		revents |= judge(sync_rx(d, &d->rings[i]), events, busy);
+		revents |= judge(sync_ring(d, &d->rings[i]), events, busy);
 	return revents;
 }
 

@@ -17,15 +17,6 @@
 
 __thread uint32_t ring_lock_token;
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 /*
  * 10 bits of when the thread started, never 0; 0: nobody can say. *ended: it has, and waits to be
  * asked for its status.
@@ -96,7 +87,7 @@ bool ring_lock_contended(uint32_t *lock, uint32_t token)
 		/* We ourselves, in a signal handler. */
 		if (holder == token)
 			return false;
-		relax();
+		cpu_relax();
 	}
 	return is_dead(holder) && __atomic_compare_exchange_n(lock, &holder, token, false,
 							      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);

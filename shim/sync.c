@@ -10,8 +10,6 @@
 #include "ring_lock.h"
 #include "sleeper.h"
 
-#define FIRST_BUFFER 2 /* 0 and 1 are never handed out */
-
 /* How long to look for an answer of the daemon's before sleeping: about what waking costs. */
 #define LOOKS 300
 
@@ -120,7 +118,7 @@ static unsigned look_only(const struct shim_ring *r)
 	return r->ring->cur != r->ring->tail ? SYNC_READY : 0;
 }
 
-static unsigned sync_one(const struct description *d, struct shim_ring *r)
+unsigned sync_ring(const struct description *d, struct shim_ring *r)
 {
 	unsigned result;
 	bool kick;
@@ -138,26 +136,7 @@ static unsigned sync_one(const struct description *d, struct shim_ring *r)
 	return result;
 }
 
-unsigned sync_tx(struct description *d, struct shim_ring *r)
-{
-	return sync_one(d, r);
-}
-
-unsigned sync_rx(struct description *d, struct shim_ring *r)
-{
-	return sync_one(d, r);
-}
-
 /* ---- waiting for the daemon ---- */
-
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
 
 static bool is_done(const struct description *d, const struct shim_ring *r, uint32_t number)
 {
@@ -203,7 +182,7 @@ static void wait_until_done(struct description *d, int fd, const struct waits *w
 	for (i = 0; i < LOOKS; i++) {
 		if (all_done(d, waits))
 			return;
-		relax();
+		cpu_relax();
 	}
 	s = sleeper_get();
 	if (s == NULL || sleeper_watch(s, d, fd, SLEEP_TX) < 0) {
@@ -273,7 +252,7 @@ int sync_all_tx(struct description *d, int fd)
 		wait_until_done(d, fd, &waits);
 		for (i = 0; i < d->num_tx; i++)
 			if (waits.number[i] != 0)
-				result |= sync_tx(d, &d->rings[i]);
+				result |= sync_ring(d, &d->rings[i]);
 	}
 	return (result & SYNC_STOPPED) != 0 ? -EIO : 0;
 }
@@ -283,6 +262,6 @@ int sync_all_rx(struct description *d)
 	unsigned i, result = 0;
 
 	for (i = d->num_tx; i < d->num_tx + d->num_rx; i++)
-		result |= sync_rx(d, &d->rings[i]);
+		result |= sync_ring(d, &d->rings[i]);
 	return (result & SYNC_STOPPED) != 0 ? -EIO : 0;
 }

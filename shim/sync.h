@@ -14,6 +14,8 @@
 
 #include "description.h"
 
+#define FIRST_BUFFER 2 /* 0 and 1 are never handed out */
+
 /* What came of it. */
 #define SYNC_READY   1u /* cur != tail: there is something to do for the program */
 #define SYNC_RESET   2u /* the program had written nonsense */
@@ -21,8 +23,7 @@
 #define SYNC_BUSY    8u /* somebody else is at it: nothing was done */
 
 /* One sync that does not wait for the daemon; of poll()'s kind. */
-unsigned sync_tx(struct description *d, struct shim_ring *r);
-unsigned sync_rx(struct description *d, struct shim_ring *r);
+unsigned sync_ring(const struct description *d, struct shim_ring *r);
 
 /* True: the program has put nothing new into the TX ring. */
 static inline bool sync_tx_idle(const struct shim_ring *r)

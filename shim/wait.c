@@ -61,12 +61,6 @@ static nfds_t count_ours(const struct pollfd *fds, nfds_t count)
 	return ours;
 }
 
-static unsigned directions_of(short events)
-{
-	return ((events & (POLLOUT | POLLWRNORM)) != 0 ? SLEEP_TX : 0) |
-	       ((events & (POLLIN | POLLRDNORM)) != 0 ? SLEEP_RX : 0);
-}
-
 /* ---- setting up ---- */
 
 static void add_member(struct wait *w, nfds_t i)
@@ -78,7 +72,7 @@ static void add_member(struct wait *w, nfds_t i)
 	m->directions = 0;
 	m->d = description_get(w->fds[i].fd);
 	if (m->d != NULL) {
-		m->directions = directions_of(w->fds[i].events);
+		m->directions = directions_of((uint16_t)w->fds[i].events);
 		w->others[i].fd = -1;
 		w->num_members++;
 		return;
@@ -222,7 +216,7 @@ static int look_at_sets(struct wait *w)
 	for (i = 0; i < w->num_members; i++) {
 		const struct member *m = &w->members[i];
 		struct pollfd *fd = &w->fds[m->index];
-		short wanted = fd->events & (POLLIN | POLLRDNORM);
+		short wanted = fd->events & EVENTS_IN;
 
 		if (m->set == NULL)
 			continue;
