@@ -120,8 +120,8 @@ int nmport_register(struct nmport_d *d)
 	if (d->fd < 0) {
 		nmctx_ferror(d->ctx, "cannot open %s: %s%s", NETMAP_DEVICE_NAME, strerror(errno),
 			     errno != ENOENT ? ""
-					     : " (on a host, start the program with ptnet-run; in "
-					       "a guest, load ptnet.ko)");
+					     : " (on a host, start ptnetd, and the program with "
+					       "ptnet-run; in a guest, load ptnet.ko)");
 		return -1;
 	}
 	if (ioctl(d->fd, NIOCCTRL, &d->hdr) < 0) {
