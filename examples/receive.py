@@ -138,7 +138,7 @@ class Port:
         poll.register(self.fd, select.POLLIN)
         while True:
             if any(event & select.POLLERR for _, event in poll.poll()):
-                raise OSError(f"the port's rings have stopped: it was deleted, or {sys.argv[0]} spoiled them")
+                raise OSError("the port has stopped: it was deleted, ptnetd has ended, or a ring was spoiled")
             for ring in self.rings:
                 while (packet := ring.take()) is not None:
                     yield packet
@@ -175,6 +175,8 @@ def main():
                 break
     except KeyboardInterrupt:
         pass
+    except OSError as error:
+        sys.exit(f"receive.py: {options.port}: {error}")
     port.close()
 
 

@@ -112,6 +112,15 @@ def test_python_example_is_interrupted(daemon, installed):
         assert example.wait() == ""
 
 
+def test_python_example_port_deleted(daemon, installed):
+    _, run_env = installed
+    with Program(daemon, REPO / "examples" / "receive.py", "vale0:gone", env=run_env) as example:
+        example.wait_for("receiving on")
+        daemon.ctl("port", "del", "vale0:gone", "--force")
+        example.wait(status=1)
+        example.wait_for("receive.py: vale0:gone: the port has stopped")
+
+
 def test_python_example_bad_name(daemon, installed):
     _, run_env = installed
     with Program(daemon, REPO / "examples" / "receive.py", "nothing", env=run_env) as example:
