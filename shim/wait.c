@@ -546,22 +546,37 @@ static int select_loop(struct pollfd *fds, nfds_t num_fds, int count, fd_set *in
 	}
 }
 
+/* Memory for the descriptors of a select(), if they are many. */
+struct select_memory {
+	struct pollfd *fds;
+	size_t size;
+};
+
+static void select_free(void *memory)
+{
+	struct select_memory *m = memory;
+
+	if (m->size != 0)
+		real.munmap(m->fds, m->size);
+}
+
 static int wait_select(int count, fd_set *in, fd_set *out, fd_set *except,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
 	struct pollfd small_fds[SMALL], *fds = small_fds;
-	size_t size = 0;
+	struct select_memory memory = {NULL, 0};
 	nfds_t num_fds = 0;
 	int fd, result;
 
 	if (count > SMALL) {
-		size = (size_t)count * sizeof(*fds);
-		fds = real.mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-				0);
+		memory.size = (size_t)count * sizeof(*fds);
+		fds = real.mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (fds == MAP_FAILED) {
 			errno = ENOMEM;
 			return -1;
 		}
+		memory.fds = fds;
 	}
 	for (fd = 0; fd < count; fd++) {
 		short events = select_events(fd, in, out, except);
@@ -569,9 +584,9 @@ static int wait_select(int count, fd_set *in, fd_set *out, fd_set *except,
 		if (events != 0)
 			fds[num_fds++] = (struct pollfd){fd, events, 0};
 	}
+	pthread_cleanup_push(select_free, &memory);
 	result = select_loop(fds, num_fds, count, in, out, except, timeout, mask);
-	if (size != 0)
-		real.munmap(fds, size);
+	pthread_cleanup_pop(1);
 	if (result < 0) {
 		errno = -result;
 		return -1;

@@ -366,8 +366,30 @@ static void *poll_for_ever(void *port)
 	return (void *)1;
 }
 
+static void *select_for_ever(void *port)
+{
+	fd_set in;
+
+	FD_ZERO(&in);
+	FD_SET(((struct port *)port)->fd, &in);
+	select(FD_SETSIZE, &in, NULL, NULL, NULL);
+	return (void *)1;
+}
+
+/* Pages of the process. */
+static unsigned long memory_size(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages;
+
+	need(file != NULL && fscanf(file, "%lu", &pages) == 1);
+	fclose(file);
+	return pages;
+}
+
 static void cancelled_threads_leave_no_trace(void)
 {
+	unsigned long pages = 0;
 	struct port a, b;
 	pthread_t thread;
 	void *result;
@@ -375,15 +397,20 @@ static void cancelled_threads_leave_no_trace(void)
 
 	switch_open(&a, &b);
 	for (i = 0; i < 200; i++) {
-		need(pthread_create(&thread, NULL, poll_for_ever, &b) == 0);
+		void *(*wait)(void *port) = i % 4 < 2 ? poll_for_ever : select_for_ever;
+
+		if (i == 20) /* stacks are kept for the next threads */
+			pages = memory_size();
+		need(pthread_create(&thread, NULL, wait, &b) == 0);
 		if (i % 2 == 0)
 			sched_yield();
 		need(pthread_cancel(thread) == 0);
 		need(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
 	}
 	check_traffic(&a, &b, 1);
-	/* Descriptors of theirs would stay open. */
+	/* Descriptors of theirs would stay open, and memory in use. */
 	need(dup(0) < 20);
+	need(memory_size() < pages + 90);
 }
 
 static void close_it(void *port)
