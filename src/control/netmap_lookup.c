@@ -487,20 +487,23 @@ static int lookup_pipe(struct netmap_call *call, const char *name, const struct 
 	if (wish->mode != NR_REG_ALL_NIC && wish->mode != NR_REG_ONE_NIC)
 		return error_set(&call->error, EINVAL, "%s: a pipe has no host rings", name);
 	pipe = inventory_pipe_find(call->inventory, split.master);
-	if (pipe == NULL && !wish->create)
-		return error_set(&call->error, ENODEV, "there is no pipe %s", split.master);
-	if (pipe == NULL) {
-		rc = pipe_place_find(call, split.parent, wish, &place);
-		if (rc < 0)
-			return rc;
-		rc = make_pipe(call, &split, wish, &place, &pipe);
-		if (place.parent != NULL)
-			inventory_port_put(call->inventory, place.parent);
-		if (rc < 0)
-			return rc;
+	if (pipe != NULL) {
+		*port = split.slave ? pipe->slave : pipe->master;
+		return netmap_may_open(call, *port);
 	}
+	if (!wish->create)
+		return error_set(&call->error, ENODEV, "there is no pipe %s", split.master);
+	rc = pipe_place_find(call, split.parent, wish, &place);
+	if (rc < 0)
+		return rc;
+	rc = make_pipe(call, &split, wish, &place, &pipe);
+	if (place.parent != NULL)
+		inventory_port_put(call->inventory, place.parent);
+	if (rc < 0)
+		return rc;
+	/* Who makes it may open it, whatever mode it has for later: else nobody would. */
 	*port = split.slave ? pipe->slave : pipe->master;
-	return netmap_may_open(call, *port);
+	return 0;
 }
 
 int netmap_lookup(struct netmap_call *call, const char *name, const struct netmap_wish *wish,

@@ -50,6 +50,11 @@ static int setup_group(void **state)
 	return open_fixture(state, 0660, false);
 }
 
+static int setup_nobody(void **state)
+{
+	return open_fixture(state, 0, false);
+}
+
 static int setup_global(void **state)
 {
 	return open_fixture(state, 0600, true);
@@ -166,6 +171,23 @@ static void made_for_the_group(void **state)
 	assert_int_equal(simple_as(connect_alice(fixture), NETMAP_REQ_VALE_NEWIF, "per0"), 0);
 	assert_int_equal(simple_as(connect_bob(fixture), NETMAP_REQ_VALE_DELIF, "per0"), EPERM);
 	close(alice);
+}
+
+/* As open() with O_CREAT has it. */
+static void who_makes_it_may_open_it(void **state)
+{
+	static const char *const names[] = {"vale0:a", "p{1", "p}1", "vale1:a{1"};
+	struct netmap_fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int alice = connect_alice(fixture);
+
+		assert_int_equal(bind_as(alice, names[i]), 0);
+		assert_int_equal(try_as(connect_alice(fixture), names[i]), EACCES);
+		close(alice);
+		netmap_fixture_settle(fixture, 0);
+		assert_int_equal(netmap_fixture_counts(fixture).ports, 0);
+	}
 }
 
 static void configured_ports(void **state)
@@ -315,6 +337,7 @@ int main(void)
 		TEST(what_one_made_is_his, setup),
 		TEST(only_owners_take_away, setup),
 		TEST(made_for_the_group, setup_group),
+		TEST(who_makes_it_may_open_it, setup_nobody),
 		TEST(configured_ports, setup),
 		TEST(memory_of_others, setup),
 		TEST(the_global_region_for_all, setup_global),
