@@ -23,8 +23,9 @@
  * address space before they cost memory, and that is the whole daemon's.
  */
 #define NETMAP_MAX_EXTERNAL (UINT64_C(1) << 38)
-/* Switches that exist for programs' ports only. */
-#define NETMAP_MAX_SWITCHES 256
+/* Switches that exist for programs' ports only: of all users, and of each but root. */
+#define NETMAP_MAX_SWITCHES	 256
+#define NETMAP_MAX_USER_SWITCHES 64
 
 struct netmap_config {
 	char path[SOCKET_PATH_SIZE];
@@ -98,7 +99,10 @@ int netmap_may_open(struct netmap_call *call, const struct inventory_port *port)
 struct socket_access netmap_own_access(const struct netmap_call *call);
 /* -ENOMEM if the peer has made as much as he may. */
 int netmap_may_make(struct netmap_call *call);
-/* -EACCES unless the peer may make ports on the switch, which may not be there (NULL). */
+/*
+ * -EACCES unless the peer may make ports on the switch; -ENOMEM if there is none (NULL), and he may
+ * not make one more.
+ */
 int netmap_may_make_on(struct netmap_call *call, const struct inventory_switch *on_switch,
 		       const char *name);
 /*

@@ -135,27 +135,38 @@ int netmap_may_make(struct netmap_call *call)
 			 (int)call->peer->uid, made);
 }
 
+/* A switch more that is there for programs' ports only. */
+static int may_make_switch(struct netmap_call *call)
+{
+	const struct inventory_switch *other;
+	unsigned all = 0, his = 0;
+
+	TAILQ_FOREACH (other, &call->inventory->switches, link) {
+		all += other->implicit;
+		his += other->implicit && other->programs.uid == call->peer->uid;
+	}
+	if (all >= NETMAP_MAX_SWITCHES)
+		return error_set(&call->error, ENOMEM, "there are %u switches, which is the most",
+				 all);
+	if (his >= NETMAP_MAX_USER_SWITCHES && call->peer->uid != 0)
+		return error_set(&call->error, ENOMEM,
+				 "user %d has made %u switches, which is the most",
+				 (int)call->peer->uid, his);
+	return 0;
+}
+
 int netmap_may_make_on(struct netmap_call *call, const struct inventory_switch *on_switch,
 		       const char *name)
 {
-	const struct inventory_switch *other;
-	unsigned implicit = 0;
-
-	if (on_switch != NULL) {
-		if (local_peer_allowed(call->peer, &on_switch->programs))
-			return 0;
-		return error_set(&call->error, EACCES,
-				 "switch %s: user %d may not make ports on it: it belongs to user "
-				 "%d, group %d, mode %03o",
-				 name, (int)call->peer->uid, (int)on_switch->programs.uid,
-				 (int)on_switch->programs.gid, (unsigned)on_switch->programs.mode);
-	}
-	TAILQ_FOREACH (other, &call->inventory->switches, link)
-		implicit += other->implicit;
-	if (implicit < NETMAP_MAX_SWITCHES)
+	if (on_switch == NULL)
+		return may_make_switch(call);
+	if (local_peer_allowed(call->peer, &on_switch->programs))
 		return 0;
-	return error_set(&call->error, ENOMEM, "there are %u switches, which is the most",
-			 implicit);
+	return error_set(&call->error, EACCES,
+			 "switch %s: user %d may not make ports on it: it belongs to user %d, "
+			 "group %d, mode %03o",
+			 name, (int)call->peer->uid, (int)on_switch->programs.uid,
+			 (int)on_switch->programs.gid, (unsigned)on_switch->programs.mode);
 }
 
 /* Whoever may open a port of the region sees all of it anyway. */

@@ -306,6 +306,29 @@ static void one_user_makes_only_so_many(void **state)
 	close(root);
 }
 
+/* Else one would leave none to the others. */
+static void one_user_makes_only_so_many_switches(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+	int alice[NETMAP_MAX_USER_SWITCHES];
+	char name[32];
+
+	for (int i = 0; i < NETMAP_MAX_USER_SWITCHES; i++) {
+		alice[i] = connect_alice(fixture);
+		snprintf(name, sizeof(name), "vale%d:a", i);
+		assert_int_equal(bind_as(alice[i], name), 0);
+	}
+	assert_int_equal(try_as(connect_alice(fixture), "valemore:a"), ENOMEM);
+	assert_int_equal(try_as(connect_alice(fixture), "vale0:b"), 0);
+	assert_int_equal(try_as(connect_bob(fixture), "valemore:b"), 0);
+	assert_int_equal(try_as(netmap_connect(fixture), "valemore:r"), 0);
+	close(alice[0]);
+	netmap_fixture_settle(fixture, NETMAP_MAX_USER_SWITCHES - 1);
+	assert_int_equal(try_as(connect_alice(fixture), "valemore:a"), 0);
+	for (int i = 1; i < NETMAP_MAX_USER_SWITCHES; i++)
+		close(alice[i]);
+}
+
 /* What costs no memory costs address space. */
 static void one_user_has_only_so_much_external_memory(void **state)
 {
@@ -342,6 +365,7 @@ int main(void)
 		TEST(memory_of_others, setup),
 		TEST(the_global_region_for_all, setup_global),
 		TEST(one_user_makes_only_so_many, setup),
+		TEST(one_user_makes_only_so_many_switches, setup),
 		TEST(one_user_has_only_so_much_external_memory, setup),
 	};
 
