@@ -181,13 +181,18 @@ static int connect_vm(struct netif_listener *listener, int fd)
 	return 0;
 }
 
+void netif_notice_end(struct netif_listener *listener)
+{
+	if (is_connected(listener))
+		worker_call(listener->worker, end_if_hung_up, listener);
+}
+
 static void accepted(struct socket_listener *socket, int fd)
 {
 	struct netif_listener *listener = (struct netif_listener *)socket;
 	int result;
 
-	if (is_connected(listener))
-		worker_call(listener->worker, end_if_hung_up, listener);
+	netif_notice_end(listener);
 	if (is_connected(listener)) {
 		vfio_user_count(&listener->refused);
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,

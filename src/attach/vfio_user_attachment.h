@@ -50,6 +50,12 @@ int netif_listen(struct netif_listener **listener, struct engine *engine, struct
 		 struct error *error);
 void netif_unlisten(struct netif_listener *listener);
 
+/*
+ * If the VM has closed its connection, and the worker that serves it did not come to that yet, it
+ * is done now: who saw the VM end must not be told that it has the port.
+ */
+void netif_notice_end(struct netif_listener *listener);
+
 /* What is known of the present owner, for showing. */
 struct netif_status {
 	bool connected;

@@ -420,6 +420,7 @@ static bool port_connected(const struct inventory_port *port, pid_t *pid)
 
 	if (port->listener == NULL)
 		return false;
+	netif_notice_end(port->listener);
 	netif_get_status(port->listener, &status);
 	*pid = status.peer_pid;
 	return status.connected;

@@ -113,6 +113,8 @@ static uint32_t rings_wanted(const struct nmreq_register *reg, const struct port
 static int port_check(struct netmap_call *call, const struct nmreq_register *reg,
 		      const struct inventory_port *port)
 {
+	if (port->listener != NULL)
+		netif_notice_end(port->listener);
 	if (port_owner(port->port) == PORT_OWNER_VM)
 		return error_set(&call->error, EBUSY, "a VM has port %s", port->port->name);
 	if (!SLIST_EMPTY(&port->second))

@@ -256,6 +256,45 @@ static void a_port_is_a_vms_or_programs(void **state)
 	netmap_close(&other);
 }
 
+static void owner_call(struct netmap_fixture *fixture, void *argument)
+{
+	*(enum port_owner *)argument =
+		port_owner(inventory_port_find(&fixture->inventory, "vale0:vm")->port);
+}
+
+static int connected_vm(struct netmap_fixture *fixture)
+{
+	int vm = connect_vm(fixture, "vale0-vm.sock");
+	enum port_owner owner;
+
+	do
+		netmap_fixture_call(fixture, owner_call, &owner);
+	while (owner != PORT_OWNER_VM);
+	return vm;
+}
+
+/* A worker may not have come to the end of the VM's connection yet. */
+static void what_a_vm_gave_back_is_there_for_the_next_request(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+
+	for (int i = 0; i < 100; i++) {
+		struct netmap_port port;
+		int vm;
+
+		add_port(fixture, "vale0:vm");
+		vm = connected_vm(fixture);
+		assert_int_equal(netmap_open(fixture, &port, "vale0:vm"), EBUSY);
+		close(vm);
+		assert_int_equal(netmap_open(fixture, &port, "vale0:vm"), 0);
+		netmap_close(&port);
+		netmap_fixture_settle(fixture, 0);
+		close(connected_vm(fixture));
+		netmap_fixture_control(fixture, "{\"command\": \"port-del\", \"arguments\": "
+						"{\"name\": \"vale0:vm\"}}");
+	}
+}
+
 /* ---- administration ---- */
 
 static json_t *shown_port(struct netmap_fixture *fixture, const char *name)
@@ -657,6 +696,7 @@ int main(void)
 		TEST(a_descriptor_that_was_passed_on),
 		TEST(a_pipe_keeps_its_queue),
 		TEST(a_port_is_a_vms_or_programs),
+		TEST(what_a_vm_gave_back_is_there_for_the_next_request),
 		TEST(programs_are_shown),
 		TEST(a_second_switch_stays),
 		TEST(csb_pages_are_for_vms),
