@@ -119,13 +119,18 @@ static void end_all(void *argument)
 
 /* ---- on the control thread ---- */
 
+void memdev_notice_ends(struct memdev_listener *listener)
+{
+	worker_call(listener->worker, end_hung_up, listener);
+}
+
 static void accepted(struct socket_listener *socket, int fd)
 {
 	struct memdev_listener *listener = (struct memdev_listener *)socket;
 	struct memdev_connection *connection;
 
 	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS)
-		worker_call(listener->worker, end_hung_up, listener);
+		memdev_notice_ends(listener);
 	if (atomic_load(&listener->num_connections) == MAX_CONNECTIONS) {
 		vfio_user_count(&listener->counters.error[VFIO_USER_ERROR_REFUSED]);
 		log_limited(&listener->log_limit, LOG_LEVEL_WARNING,

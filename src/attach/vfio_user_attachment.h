@@ -73,6 +73,8 @@ struct netif_status {
 void netif_get_status(const struct netif_listener *listener, struct netif_status *status);
 
 uint32_t memdev_connections(const struct memdev_listener *listener);
+/* As netif_notice_end(): VMs that have ended do not count any more. */
+void memdev_notice_ends(struct memdev_listener *listener);
 
 /* What all VMs that ever mapped the region have done, for showing. */
 struct memdev_status {

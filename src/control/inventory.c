@@ -216,6 +216,8 @@ int inventory_region_del(struct inventory *inventory, const char *name, bool for
 				 "region \"%s\" is used by %u ports, such as \"%s\": delete them "
 				 "first",
 				 name, region->num_ports, region_user(inventory, region));
+	if (region->listener != NULL)
+		memdev_notice_ends(region->listener);
 	if (!force && region->listener != NULL && memdev_connections(region->listener) > 0)
 		return error_set(error, EBUSY,
 				 "region \"%s\" is mapped by %u VMs: stop them first, or force it",

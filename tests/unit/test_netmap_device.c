@@ -295,6 +295,32 @@ static void what_a_vm_gave_back_is_there_for_the_next_request(void **state)
 	}
 }
 
+static void connections_call(struct netmap_fixture *fixture, void *argument)
+{
+	*(uint32_t *)argument =
+		memdev_connections(inventory_region_find(&fixture->inventory, "pool")->listener);
+}
+
+static void a_region_that_no_vm_maps_any_more_can_be_deleted(void **state)
+{
+	struct netmap_fixture *fixture = *state;
+
+	for (int i = 0; i < 100; i++) {
+		uint32_t connections;
+		int vm;
+
+		netmap_fixture_control(fixture, "{\"command\": \"region-add\", \"arguments\": "
+						"{\"name\": \"pool\", \"buf_num\": 1024}}");
+		vm = connect_vm(fixture, "mem-pool.sock");
+		do
+			netmap_fixture_call(fixture, connections_call, &connections);
+		while (connections == 0);
+		close(vm);
+		netmap_fixture_control(fixture, "{\"command\": \"region-del\", \"arguments\": "
+						"{\"name\": \"pool\"}}");
+	}
+}
+
 /* ---- administration ---- */
 
 static json_t *shown_port(struct netmap_fixture *fixture, const char *name)
@@ -697,6 +723,7 @@ int main(void)
 		TEST(a_pipe_keeps_its_queue),
 		TEST(a_port_is_a_vms_or_programs),
 		TEST(what_a_vm_gave_back_is_there_for_the_next_request),
+		TEST(a_region_that_no_vm_maps_any_more_can_be_deleted),
 		TEST(programs_are_shown),
 		TEST(a_second_switch_stays),
 		TEST(csb_pages_are_for_vms),
