@@ -263,6 +263,21 @@ static unsigned count_threads(void)
 	return count;
 }
 
+struct parting {
+	int fd, sent;
+};
+
+/* On the serving thread, which must not receive it in between: our close() would be the last. */
+static void send_and_close_call(struct netmap_fixture *fixture, void *argument)
+{
+	const struct parting *parting = argument;
+	struct ptnet_local_request request = netmap_request(NETMAP_REQ_PORT_INFO_GET, "vale0:a");
+
+	(void)fixture;
+	netmap_send(parting->fd, &request, sizeof(request), &parting->sent, 1);
+	close(parting->sent);
+}
+
 /* One thread at most waits for what a user sent, however often he comes and goes. */
 static void descriptors_that_cannot_be_closed(void **state)
 {
@@ -279,8 +294,8 @@ static void descriptors_that_cannot_be_closed(void **state)
 			close(fd);
 			skip();
 		}
-		netmap_send(fd, &request, sizeof(request), &blocking[i].fd, 1);
-		close(blocking[i].fd);
+		netmap_fixture_call(fixture, send_and_close_call,
+				    &(struct parting){.fd = fd, .sent = blocking[i].fd});
 		assert_int_equal(netmap_errno(fd, &request), 0);
 		close(fd);
 		while (netmap_fixture_counts(fixture).connections > 0)
