@@ -2,7 +2,8 @@
 /*
  * A client chooses how much of our time and memory it takes, so everything here is
  * bounded per connection or per user: a turn of the event loop serves one request of each
- * connection; what a user sent is closed by one thread at a time (engine/closer.h);
+ * connection, and no more of a user whose requests took USER_TURN_NS in it; what a user sent is
+ * closed by one thread at a time (engine/closer.h);
  * descriptors that we sent and nobody received count against the daemon's limit of
  * descriptors under way (unix(7), ETOOMANYREFS), so a user gets no more of them until
  * he has read those before.
@@ -21,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach/socket_listener.h"
@@ -28,6 +30,9 @@
 
 /* The most that the kernel lets anybody send: there must be room for all (docs/vfio-user.md). */
 #define MOST_DESCRIPTORS 253
+
+/* Making a port takes up to some milliseconds, and a user may have a thousand connections. */
+#define USER_TURN_NS 2000000u
 
 const char *const local_error_names[LOCAL_ERROR_COUNT] = {
 	[LOCAL_ERROR_BAD_SIZE] = "bad_size",
@@ -49,6 +54,7 @@ struct local_user {
 	TAILQ_ENTRY(local_user) link;
 	uid_t uid;
 	unsigned connections;
+	uint64_t turn_ns; /* that his requests took in this turn of the event loop */
 	struct closer *closer;
 	/* Reply sockets with descriptors that were not received yet when we last looked. */
 	int unread[LOCAL_MAX_UNREAD];
@@ -59,6 +65,7 @@ TAILQ_HEAD(local_users, local_user);
 struct local_server {
 	struct socket_listener socket; /* first */
 	struct event_base *base;
+	struct event *turn_ends;
 	struct local_handler handler;
 	struct local_users users;
 	struct local_connections connections;
@@ -349,15 +356,11 @@ static void end_hung_up(struct local_server *server, const struct local_connecti
 	} while (count == 16);
 }
 
-/* One request: the event comes again while there are more, after everybody else's turn. */
-static void on_readable(evutil_socket_t fd, short events, void *argument)
+static void serve_one(struct local_connection *connection)
 {
-	struct local_connection *connection = argument;
 	struct received received;
 	int result = receive(connection, &received);
 
-	(void)fd;
-	(void)events;
 	if (result == -EAGAIN || result == -EINTR)
 		return;
 	if (result < 0 || (received.size == 0 && received.num_fds == 0 && hung_up(connection))) {
@@ -367,6 +370,46 @@ static void on_readable(evutil_socket_t fd, short events, void *argument)
 	end_hung_up(connection->server, connection);
 	if (!handle(connection, &received))
 		connection_end(connection);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* One request: the event comes again while there are more, after everybody else's turn. */
+static void on_readable(evutil_socket_t fd, short events, void *argument)
+{
+	struct local_connection *connection = argument;
+	struct local_server *server = connection->server;
+	struct local_user *user = connection->user; /* outlives the connection */
+	uint64_t before = now_ns();
+
+	(void)fd;
+	(void)events;
+	if (user->turn_ns >= USER_TURN_NS) {
+		/* An end does not wait: others may want what it gives back. */
+		end_hung_up(server, NULL);
+		return;
+	}
+	serve_one(connection);
+	user->turn_ns += now_ns() - before;
+	/* Called behind all that is to be called in this turn already. */
+	event_active(server->turn_ends, EV_TIMEOUT, 0);
+}
+
+static void on_turn_ends(evutil_socket_t fd, short events, void *argument)
+{
+	struct local_server *server = argument;
+	struct local_user *user;
+
+	(void)fd;
+	(void)events;
+	TAILQ_FOREACH (user, &server->users, link)
+		user->turn_ns = 0;
 }
 
 /* ---- the socket ---- */
@@ -474,9 +517,14 @@ int local_server_open(struct local_server **out, struct event_base *base, const 
 		result = error_set(error, errno, "cannot make an epoll: %s", strerror(errno));
 		goto fail_free;
 	}
+	server->turn_ends = event_new(base, -1, 0, on_turn_ends, server);
+	if (server->turn_ends == NULL) {
+		result = error_set(error, ENOMEM, "out of memory");
+		goto fail_hangups;
+	}
 	result = closer_create(&server->socket.closer, error);
 	if (result < 0)
-		goto fail_hangups;
+		goto fail_event;
 	result = socket_listener_open(&server->socket, base, path, access, error);
 	if (result < 0)
 		goto fail_closer;
@@ -485,6 +533,8 @@ int local_server_open(struct local_server **out, struct event_base *base, const 
 
 fail_closer:
 	closer_destroy(server->socket.closer);
+fail_event:
+	event_free(server->turn_ends);
 fail_hangups:
 	close(server->hangups);
 fail_free:
@@ -510,6 +560,7 @@ void local_server_close(struct local_server *server)
 	}
 	socket_listener_close(&server->socket);
 	closer_destroy(server->socket.closer);
+	event_free(server->turn_ends);
 	close(server->hangups);
 	free(server);
 }
