@@ -47,6 +47,15 @@ static inline bool buffer_set_add(struct buffer_set *set, uint32_t buffer)
 	return true;
 }
 
+static inline bool buffer_set_empty(const struct buffer_set *set)
+{
+	uint64_t any = 0;
+
+	for (uint32_t i = 0; i < buffer_set_words(set); i++)
+		any |= set->bits[i];
+	return any == 0;
+}
+
 static inline void buffer_set_remove_all(struct buffer_set *set, const struct buffer_set *other)
 {
 	for (uint32_t i = 0; i < buffer_set_words(set); i++)

@@ -2,17 +2,27 @@
 #include "port/buffers.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "port/buffers_private.h"
 #include "port/port.h"
 
 /*
  * A look at the slots of rings that run takes time, and a buffer that is moved meanwhile from a
- * ring not looked at yet to one that was is seen in neither. It will hardly be three times.
+ * ring not looked at yet to one that was is seen in neither.
  */
 #define LOOKS 3
+
+/*
+ * A program that moves buffers to and fro all the time can have a quarter of them missed by each
+ * look: what is to be taken back must not have been seen in so many times LOOKS. A program may also
+ * have been interrupted with an exchange half done: the pauses are for it to go on.
+ */
+#define RECLAIM_TURNS	 6
+#define RECLAIM_PAUSE_NS 200000
 
 /* All ports, of all regions. */
 static LIST_HEAD(, port) ports = LIST_HEAD_INITIALIZER(ports);
@@ -118,30 +128,54 @@ static void add_held_by_others(struct buffer_set *set, const struct region *regi
 
 /* ---- what no slot shows ---- */
 
-bool buffers_unseen(struct buffer_set *unseen, struct region *region)
+/* Takes what slots hold out of @unseen. False: out of memory. */
+static bool remove_held(struct buffer_set *unseen, const struct region *region)
 {
 	struct buffer_set held;
 
-	if (!buffer_set_init(unseen, region))
+	if (!buffer_set_init(&held, region))
 		return false;
-	if (!buffer_set_init(&held, region)) {
-		buffer_set_fini(unseen);
-		return false;
-	}
-	region_bufs_taken(region, unseen->bits);
 	add_held_by_others(&held, region, NULL, NULL);
 	buffer_set_remove_all(unseen, &held);
 	buffer_set_fini(&held);
 	return true;
 }
 
-void buffers_reclaim(struct region *region)
+bool buffers_unseen(struct buffer_set *unseen, struct region *region)
 {
+	if (!buffer_set_init(unseen, region))
+		return false;
+	region_bufs_taken(region, unseen->bits);
+	if (remove_held(unseen, region))
+		return true;
+	buffer_set_fini(unseen);
+	return false;
+}
+
+static void pause_for(enum buffers_patience patience)
+{
+	const struct timespec pause = {.tv_nsec = RECLAIM_PAUSE_NS};
+
+	if (patience == BUFFERS_MAY_SLEEP)
+		nanosleep(&pause, NULL);
+	else
+		sched_yield();
+}
+
+void buffers_reclaim(struct region *region, enum buffers_patience patience)
+{
+	unsigned more = region_in_use(region) ? RECLAIM_TURNS - 1 : 0;
 	struct buffer_set unseen;
+	bool looked = true;
 
 	if (!buffers_unseen(&unseen, region))
 		return;
-	buffer_set_free_buffers(&unseen, region);
+	for (; more > 0 && looked && !buffer_set_empty(&unseen); more--) {
+		pause_for(patience);
+		looked = remove_held(&unseen, region);
+	}
+	if (looked)
+		buffer_set_free_buffers(&unseen, region);
 	buffer_set_fini(&unseen);
 }
 
@@ -160,7 +194,7 @@ static uint32_t slots_of(const struct region *region)
 static void reclaim_if_left(struct region *region)
 {
 	if (!extra_buffers_exist(region) && !region_in_use(region))
-		buffers_reclaim(region);
+		buffers_reclaim(region, BUFFERS_MUST_NOT_SLEEP);
 }
 
 void buffers_settle(struct region *region)
@@ -181,10 +215,10 @@ void buffers_owner_left(struct port *port)
 
 /* ---- handing out ---- */
 
-void buffers_provide(struct region *region, uint32_t count)
+void buffers_provide(struct region *region, uint32_t count, enum buffers_patience patience)
 {
 	if (region_bufs_free(region) < count && !extra_buffers_exist(region))
-		buffers_reclaim(region);
+		buffers_reclaim(region, patience);
 }
 
 /* All or none. */
@@ -212,7 +246,7 @@ int buffers_fill_ring(struct kring *kring)
 		return -ENOMEM;
 	/* Held until they are in the slots: what is handed out and in none may be taken back. */
 	pthread_mutex_lock(&buffers_lock);
-	buffers_provide(kring->port->region, kring->num_slots);
+	buffers_provide(kring->port->region, kring->num_slots, BUFFERS_MAY_SLEEP);
 	result = alloc_all(kring->port->region, buffers, kring->num_slots);
 	if (result == 0) {
 		pthread_mutex_lock(&kring->lock);
@@ -301,10 +335,10 @@ static void clear_bad(struct mending *mending, struct kring *kring, uint32_t end
 }
 
 /* Where nobody is in the way slots get back what they lost. */
-static void provide_for(const struct mending *mending)
+static void provide_for(const struct mending *mending, enum buffers_patience patience)
 {
 	reclaim_if_left(mending->region);
-	buffers_provide(mending->region, mending->bad);
+	buffers_provide(mending->region, mending->bad, patience);
 }
 
 static void fill_empty(struct mending *mending, struct kring *kring, uint32_t end)
@@ -342,7 +376,7 @@ uint32_t buffers_mend(struct port *port)
 	for (unsigned i = 0; i < port_num_rings(port); i++)
 		clear_bad(&mending, &port->rings[i], ends[i]);
 	if (mending.bad > 0)
-		provide_for(&mending);
+		provide_for(&mending, BUFFERS_MUST_NOT_SLEEP);
 	for (unsigned i = 0; mending.bad > 0 && i < port_num_rings(port); i++)
 		fill_empty(&mending, &port->rings[i], ends[i]);
 	mending_end(&mending);
@@ -360,7 +394,7 @@ int buffers_mend_ring(struct kring *kring)
 	add_held_by_others(&mending.held, region, NULL, kring);
 	clear_bad(&mending, kring, end);
 	if (mending.bad > 0) {
-		provide_for(&mending);
+		provide_for(&mending, BUFFERS_MAY_SLEEP);
 		fill_empty(&mending, kring, end);
 	}
 	mending_end(&mending);

@@ -18,14 +18,18 @@ extern pthread_mutex_t buffers_lock;
  */
 bool buffers_unseen(struct buffer_set *unseen, struct region *region);
 
+/* Workers must not sleep; the control thread may, for a millisecond or two. */
+enum buffers_patience { BUFFERS_MUST_NOT_SLEEP, BUFFERS_MAY_SLEEP };
+
 /*
- * Gives the region back what no slot shows. Nobody may have extra buffers of it; even so a program
- * may be in the middle of an exchange, unless none has a ring open.
+ * Gives the region back what no slot shows. Nobody may have extra buffers of it. Where a program
+ * has a ring open it may be in the middle of an exchange: there slots are looked at again and
+ * again, with pauses, as long as there is something to give back.
  */
-void buffers_reclaim(struct region *region);
+void buffers_reclaim(struct region *region, enum buffers_patience patience);
 
 /* Sees that the region has @count buffers to hand out, if nobody has extra ones. */
-void buffers_provide(struct region *region, uint32_t count);
+void buffers_provide(struct region *region, uint32_t count, enum buffers_patience patience);
 
 /* Reclaims if no program has anything to do with the region any more. */
 void buffers_settle(struct region *region);

@@ -57,7 +57,7 @@ int extra_buffers_take(struct extra_buffers **out, struct region *region, uint32
 	extra->region = region_get(region);
 	link = &extra->head;
 	pthread_mutex_lock(&buffers_lock);
-	buffers_provide(region, wanted);
+	buffers_provide(region, wanted, BUFFERS_MAY_SLEEP);
 	while (extra->count < wanted && (buffer = region_buf_alloc(region)) >= 0) {
 		PTNET_STORE_RELAXED(link, (uint32_t)buffer);
 		link = next_of(region, (uint32_t)buffer);
@@ -116,7 +116,7 @@ static void take_back(const struct extra_buffers *extra, uint32_t head)
 		    !(as_given && others))
 			buffer_set_free_buffers(&listed, extra->region);
 		else if (!others)
-			buffer_set_free_buffers(&unseen, extra->region);
+			buffers_reclaim(extra->region, BUFFERS_MAY_SLEEP);
 		buffer_set_fini(&listed);
 	}
 	buffer_set_fini(&unseen);

@@ -26,6 +26,7 @@
 #include "port/pipe.h"
 #include "port/vale.h"
 #include "random.h"
+#include "watched_memory.h"
 
 #define SLOTS	 32u
 #define BUF_SIZE 256u
@@ -82,6 +83,11 @@ static void world_destroy(void)
 	assert_int_equal(region_bufs_free(world.region), world.total);
 	assert_int_equal(vale_destroy(world.vale, NULL), 0);
 	region_put(world.region);
+}
+
+static struct kring *ring_of(unsigned port, unsigned ring)
+{
+	return &world.ports[port]->rings[ring];
 }
 
 static uint32_t *word_of(uint32_t buffer)
@@ -333,6 +339,68 @@ static void a_slot_cannot_help_itself_to_a_buffer(void **state)
 	world_destroy();
 }
 
+#ifdef WATCHED_MEMORY
+static struct netmap_slot *half_done;
+static uint32_t in_transit;
+
+/* A program is interrupted for so many looks at its slots. */
+static void goes_on_after_five_looks(void)
+{
+	if (reads_of(half_done) > 5)
+		half_done->buf_idx = in_transit;
+}
+
+/* Two slots name one buffer, none the other, while somebody asks for more than there are. */
+static void half_an_exchange_may_take_its_time(void **state)
+{
+	uint32_t buffers[MAX_HAND], spare, count;
+	struct extra_buffers *extra;
+
+	(void)state;
+	world_create(SPARE);
+	spare = region_bufs_free(world.region);
+	assert_int_equal(endpoint_start_ring(world.ports[0], 0, &world.csbs[0]), 0);
+	half_done = &ring_of(0, 0)->slots[3];
+	in_transit = half_done[0].buf_idx;
+	half_done[0].buf_idx = half_done[1].buf_idx;
+	watch_memory(half_done);
+	watched.meanwhile = goes_on_after_five_looks;
+	count = (uint32_t)extra_buffers_take(&extra, world.region, UINT32_MAX);
+	unwatch_memory();
+	assert_int_equal(half_done[0].buf_idx, in_transit);
+	assert_int_equal(count, spare);
+	read_list(extra_buffers_head(extra), buffers, MAX_HAND);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_not_equal(buffers[i], in_transit);
+	extra_buffers_give_back(extra, extra_buffers_head(extra));
+	endpoint_stop_ring(world.ports[0], 0);
+	world_destroy();
+}
+#endif
+
+/* What is really lost is taken back although rings are open. */
+static void what_is_lost_comes_back_while_others_work(void **state)
+{
+	struct extra_buffers *extra;
+	uint32_t spare;
+
+	(void)state;
+	world_create(SPARE);
+	spare = region_bufs_free(world.region);
+	assert_int_equal(endpoint_start_ring(world.ports[0], 0, &world.csbs[0]), 0);
+	ring_of(0, 0)->slots[3].buf_idx = ring_of(0, 0)->slots[4].buf_idx;
+	assert_int_equal(extra_buffers_take(&extra, world.region, spare), spare);
+	extra_buffers_give_back(extra, extra_buffers_head(extra));
+	assert_int_equal(extra_buffers_take(&extra, world.region, UINT32_MAX), spare + 1);
+	extra_buffers_give_back(extra, extra_buffers_head(extra));
+	endpoint_stop_ring(world.ports[0], 0);
+	/* Lent to nobody any more, and slot 3 gets it, or another one, when it is mended. */
+	assert_int_equal(region_bufs_free(world.region), spare + 1);
+	assert_int_equal(endpoint_start_ring(world.ports[0], 0, &world.csbs[0]), 0);
+	endpoint_stop_ring(world.ports[0], 0);
+	world_destroy();
+}
+
 /* ---- null ports ---- */
 
 static void null_ports_own_what_they_ask_for(void **state)
@@ -427,11 +495,6 @@ static struct program programs[] = {
 
 /* Rings whose slots a dead program may have left in disorder. */
 static bool messy[PORTS][2];
-
-static struct kring *ring_of(unsigned port, unsigned ring)
-{
-	return &world.ports[port]->rings[ring];
-}
 
 /* The ring that shares its slots, if its port is the end of a pipe. */
 static bool *messy_peer(unsigned port, unsigned ring)
@@ -849,6 +912,10 @@ int main(void)
 		cmocka_unit_test(exchanged_buffers_belong_to_the_slots),
 		cmocka_unit_test(what_may_be_in_hand_is_not_given_away),
 		cmocka_unit_test(a_slot_cannot_help_itself_to_a_buffer),
+#ifdef WATCHED_MEMORY
+		cmocka_unit_test(half_an_exchange_may_take_its_time),
+#endif
+		cmocka_unit_test(what_is_lost_comes_back_while_others_work),
 		cmocka_unit_test(null_ports_own_what_they_ask_for),
 		cmocka_unit_test(null_ports_are_always_in_use),
 		cmocka_unit_test(no_buffer_is_ever_in_two_places),

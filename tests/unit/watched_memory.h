@@ -33,6 +33,7 @@
 static struct {
 	char *page;
 	unsigned reads[WATCHED_PAGE / 4], writes[WATCHED_PAGE / 4]; /* by 32-bit word */
+	void (*meanwhile)(void); /* before each access; may itself access the page */
 	struct sigaction segv_before, trap_before;
 } watched;
 
@@ -51,6 +52,8 @@ static void watched_fault(int signal, siginfo_t *info, void *context)
 	else
 		watched.reads[offset / 4]++;
 	mprotect(watched.page, WATCHED_PAGE, PROT_READ | PROT_WRITE);
+	if (watched.meanwhile != NULL)
+		watched.meanwhile();
 	registers[REG_EFL] |= 0x100; /* trap after this instruction */
 }
 
