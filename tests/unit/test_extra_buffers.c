@@ -21,6 +21,7 @@
 #include "engine/endpoint.h"
 #include "guest_fixture.h"
 #include "port/buffers.h"
+#include "port/buffers_private.h"
 #include "port/extra_buffers.h"
 #include "port/null.h"
 #include "port/pipe.h"
@@ -374,6 +375,37 @@ static void half_an_exchange_may_take_its_time(void **state)
 		assert_int_not_equal(buffers[i], in_transit);
 	extra_buffers_give_back(extra, extra_buffers_head(extra));
 	endpoint_stop_ring(world.ports[0], 0);
+	world_destroy();
+}
+
+static unsigned accesses, locked;
+
+static void try_lock(void)
+{
+	accesses++;
+	if (pthread_mutex_trylock(&buffers_lock) == 0)
+		pthread_mutex_unlock(&buffers_lock);
+	else
+		locked++;
+}
+
+/* Buffers may be memory that was never touched, and take long. */
+static void nobody_waits_while_buffers_are_listed(void **state)
+{
+	struct extra_buffers *extra;
+
+	(void)state;
+	world_create(SPARE);
+	watch_memory(word_of(world.slots + REGION_FIRST_BUF + SPARE / 2));
+	watched.meanwhile = try_lock;
+	accesses = locked = 0;
+	extra_buffers_take(&extra, world.region, SPARE);
+	unsigned written = accesses;
+	extra_buffers_give_back(extra, extra_buffers_head(extra));
+	unwatch_memory();
+	assert_in_range(written, WATCHED_PAGE / BUF_SIZE, UINT32_MAX); /* each of the page's */
+	assert_in_range(accesses - written, WATCHED_PAGE / BUF_SIZE, UINT32_MAX);
+	assert_int_equal(locked, 0);
 	world_destroy();
 }
 #endif
@@ -914,6 +946,7 @@ int main(void)
 		cmocka_unit_test(a_slot_cannot_help_itself_to_a_buffer),
 #ifdef WATCHED_MEMORY
 		cmocka_unit_test(half_an_exchange_may_take_its_time),
+		cmocka_unit_test(nobody_waits_while_buffers_are_listed),
 #endif
 		cmocka_unit_test(what_is_lost_comes_back_while_others_work),
 		cmocka_unit_test(null_ports_own_what_they_ask_for),
