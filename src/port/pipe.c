@@ -18,7 +18,6 @@
 #include "port/pipe.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,9 +179,24 @@ static bool pipe_enable_kicks(struct kring *tx)
 	return pending;
 }
 
+/* Where the complete packets end that were passed on or wait for it. Both locks held. */
+static uint32_t complete_end(const struct kring *tx, const struct kring *rx)
+{
+	uint32_t end = rx->hwtail, index = tx->hwcur;
+
+	while (index != tx->head) {
+		struct netmap_slot slot = kring_load_slot(tx, index);
+
+		index = ring_next(tx->num_slots, index);
+		if ((slot.flags & NS_MOREFRAG) == 0)
+			end = index;
+	}
+	return end;
+}
+
 /*
- * A chain that its sender did not complete was taken and not shown. The next owner's first
- * packet must not become its end.
+ * A chain that its sender did not complete was taken and not shown, or waits to be taken. The next
+ * owner's first packet must not become its end.
  */
 static void pipe_owner_leaves(struct kring *tx)
 {
@@ -191,8 +205,9 @@ static void pipe_owner_leaves(struct kring *tx)
 	if (rx == NULL)
 		return;
 	pthread_mutex_lock(&rx->lock);
-	if (tx->hwcur == tx->head)
-		tx->hwcur = tx->head = tx->cur = rx->hwtail;
+	tx->head = tx->cur = complete_end(tx, rx);
+	if (tx->head == rx->hwtail) /* nothing is left to be passed on */
+		tx->hwcur = tx->head;
 	pthread_mutex_unlock(&rx->lock);
 }
 

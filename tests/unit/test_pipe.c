@@ -849,6 +849,40 @@ static void a_chain_that_was_only_begun_is_given_up(void **state)
 	ends_destroy(&ends);
 }
 
+/* The worker has come to the middle of what was published. */
+static void a_chain_is_given_up_wherever_the_worker_is(void **state)
+{
+	uint8_t data[100], got[BUF_SIZE];
+	struct ends ends;
+
+	(void)state;
+	fill(data, sizeof(data), 1);
+	/* Two packets of two slots and the beginning of a third. */
+	for (unsigned taken = 0; taken <= 5; taken++) {
+		ends_create(&ends);
+		struct kring *tx = port_tx(ends.ports[0], 0);
+
+		guest_fill(ends.guests[0], 0, data, 100, 50);
+		guest_fill(ends.guests[0], 0, data, 100, 50);
+		guest_fill(ends.guests[0], 0, data, 50, BUF_SIZE);
+		tx_slot(&ends, 0, 4)->flags = NS_MOREFRAG;
+		guest_publish(ends.guests[0], 0);
+		pthread_mutex_lock(&tx->lock);
+		tx->port->ops->run(tx, taken);
+		pthread_mutex_unlock(&tx->lock);
+		end_close(&ends, 0);
+		end_open(&ends, 0);
+		assert_int_equal(ends.guests[0]->atok[0].head, 4);
+		publish(&ends, 0, 2);
+		run(&ends, 0);
+		for (unsigned n = 0; n < 2; n++)
+			assert_int_equal(guest_receive(ends.guests[1], 0, got, sizeof(got)), 100);
+		expect(&ends, 1, 2);
+		assert_int_equal(waiting(&ends, 1), 0);
+		ends_destroy(&ends);
+	}
+}
+
 static void both_closed_makes_a_fresh_pipe(void **state)
 {
 	struct ends ends;
@@ -1290,6 +1324,16 @@ static void flow_mended(struct flow *flow, unsigned end, uint64_t from, uint64_t
 	}
 }
 
+/* Of what the pipe has seen, a chain that its sender had not completed. */
+static void flow_give_up(struct flow *flow)
+{
+	uint64_t complete = last_complete(flow, flow->taken, flow->accepted);
+
+	if (complete == flow->taken)
+		flow->taken = complete = flow->shown;
+	flow->accepted = complete;
+}
+
 static void flow_reopen(struct flow *flow)
 {
 	struct ends *ends = &flow->ends;
@@ -1299,9 +1343,7 @@ static void flow_reopen(struct flow *flow)
 		end_close(ends, flow->sender);
 		endpoint_reset(ends->ports[flow->sender]);
 		end_open(ends, flow->sender);
-		/* A chain that it had not completed is given up, too. */
-		if (flow->taken == flow->accepted)
-			flow->taken = flow->accepted = flow->shown;
+		flow_give_up(flow);
 		flow->filled = flow->accepted;
 		flow_mended(flow, flow->sender, flow->taken, flow->accepted);
 		break;
@@ -1391,6 +1433,7 @@ int main(void)
 		cmocka_unit_test(what_a_reader_released_before_it_left_comes_back),
 		cmocka_unit_test(unseen_packets_of_a_closed_end_are_given_up),
 		cmocka_unit_test(a_chain_that_was_only_begun_is_given_up),
+		cmocka_unit_test(a_chain_is_given_up_wherever_the_worker_is),
 		cmocka_unit_test(both_closed_makes_a_fresh_pipe),
 		cmocka_unit_test(an_end_survives_the_other),
 		cmocka_unit_test(a_peer_may_leave_while_an_end_is_reset),
