@@ -21,15 +21,15 @@
  * protocol is ptnet/csb.h's, with these additions, since several processes may share one ring:
  *
  *  - appl_need_kick counts those who sleep: it is only ever added to and subtracted from,
- *    atomically. Who dies in his sleep leaves it too high, which costs
- *    interrupts and nothing else; it starts at 0 when the ring gets its first user.
+ *    atomically. Who dies in his sleep, or has the ring closed under him, leaves it too high, which
+ *    costs interrupts and nothing else; it starts at 0 when the ring gets its first user.
  *  - `sync_lock` is held by who syncs the ring. Others skip the ring, as netmap does
  *    (spec/netmap-api.md section 3.4).
- *  - `sync_request` and `sync_done`: a TXSYNC must not return before the port has taken the slots.
- * It adds 1 to sync_request after publishing, kicks whatever kern_need_kick says, and waits until
- * sync_done has reached its number. The daemon loads sync_request before it looks at head, and
- * stores that number in sync_done once it has taken everything that it then saw; it interrupts if
- * somebody sleeps.
+ *  - `sync_request` and `sync_done`: a TXSYNC must not return before the port has taken the
+ *    slots. It adds 1 to sync_request after publishing, kicks whatever kern_need_kick says, and
+ *    waits until sync_done has reached its number. The daemon loads sync_request before it looks
+ *    at head, and stores that number in sync_done once it has taken everything that it then saw;
+ *    it interrupts if somebody sleeps.
  *  - `ring_fault`: sleepers are woken for it. PTNET_FAULT_GONE: the port is being deleted, or the
  *    ring's last user closed it while somebody still slept on it.
  *

@@ -71,8 +71,8 @@ void engine_synchronize(struct engine *engine);
 /* ---- descriptors watched by a worker ---- */
 
 /*
- * @ready runs on the worker's thread, level-triggered, once per round of its
- * loop. It must do a bounded amount of work and return.
+ * @ready runs on the worker's thread, at most once per round of its loop, level-triggered
+ * unless EPOLLET was asked for. It must do a bounded amount of work and return.
  */
 struct watch {
 	int fd;

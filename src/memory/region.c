@@ -219,10 +219,9 @@ static void pools_fini(struct region *region)
 static int file_create(struct region *region, unsigned memfd_flags, uint64_t size)
 {
 	size_t page = memfd_flags & MFD_HUGETLB ? HUGE_PAGE : ORDINARY_PAGE;
-	char name[32] = "ptnetd-region";
 	int result;
 
-	region->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | memfd_flags);
+	region->fd = memfd_create("ptnetd-region", MFD_CLOEXEC | MFD_ALLOW_SEALING | memfd_flags);
 	if (region->fd < 0)
 		return -errno;
 	if (ftruncate(region->fd, (off_t)size) < 0)

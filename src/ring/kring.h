@@ -34,7 +34,7 @@ struct worker;
 enum kring_state {
 	KRING_STOPPED, /* no endpoint: atok and ktoa are NULL */
 	KRING_RUNNING,
-	KRING_FAULTED,	 /* the owner wrote a bad value; until endpoint_start() */
+	KRING_FAULTED,	 /* see enum ptnet_ring_fault; until it is stopped and started */
 	KRING_SUSPENDED, /* the CSB is out of reach for now; its owner doesn't know */
 };
 
