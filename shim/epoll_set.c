@@ -46,7 +46,7 @@ struct epoll_set {
 	pthread_mutex_t lock; /* the items; after shim_lock() */
 	struct item *items;
 	uint64_t last_serial;
-	uint64_t resume;  /* whom to ask first: nobody starves for want of room for events */
+	uint64_t resume;  /* whom to ask first, lest one starve for want of room; atomic */
 	uint32_t turn;	  /* whether others or ours come first; atomic */
 	uint32_t waiting; /* threads in epoll_wait(); atomic */
 	uint64_t cookie;  /* what the inner epoll is known as in the real one */
@@ -589,7 +589,7 @@ static void collect_between(struct epoll_set *set, uint64_t after, uint64_t last
 		if (look.serial <= last && !known && is_news(set, &look, ready, true)) {
 			report->events[report->count].events = ready;
 			report->events[report->count++].data = look.data;
-			set->resume = look.serial;
+			__atomic_store_n(&set->resume, look.serial, __ATOMIC_RELAXED);
 		}
 		look_done(&look);
 		if (after >= last)
@@ -600,7 +600,7 @@ static void collect_between(struct epoll_set *set, uint64_t after, uint64_t last
 /* Adds what is ready of ours, beginning after the one that was last. Returns how many. */
 static int collect(struct epoll_set *set, struct report *report, bool *busy)
 {
-	uint64_t start = set->resume;
+	uint64_t start = __atomic_load_n(&set->resume, __ATOMIC_RELAXED);
 	int before = report->count;
 
 	collect_between(set, start, UINT64_MAX, report, busy);
