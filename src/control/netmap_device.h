@@ -16,7 +16,7 @@
 #include "attach/local_server.h"
 #include "control/inventory_made.h"
 
-/* Ports and regions that one user's programs keep; root's are not counted. */
+/* Ports, ends of pipes too, that one user's programs keep; root's are not counted. */
 #define NETMAP_MAX_MADE 1024
 /*
  * Bytes of external memory that one user's programs have; root's are not counted. They cost

@@ -428,7 +428,7 @@ static int pipe_place_find(struct netmap_call *call, const char *name,
 	int rc;
 
 	*place = (struct pipe_place){0};
-	/* Of pipes that a program's pipe of a system's interface made. */
+	/* First, as lookup_interface() does not show the one that pipes of eth0 were given. */
 	place->parent = netmap_persistent_find(call->inventory, name);
 	if (place->parent != NULL) {
 		rc = netmap_may_open(call, place->parent);
