@@ -326,11 +326,13 @@ def flows(turns=range(ROUNDS), among=range(FLOWS)):
 class Spread:
     """A ptnet-lb from a pipe, and readers of its pipes; groups as {name: number}.
 
+    Readers end after the packets that counts has for their pipe, else when nothing comes any more.
+
     All of it is in the global region, which has room for so many pipes.
     """
 
-    def __init__(self, run, directory, groups, *words, reading=True):
-        self.run, self.directory = run, directory
+    def __init__(self, run, directory, groups, *words, reading=True, counts=None):
+        self.run, self.directory, self.counts = run, directory, counts or {}
         self.pipes = [f"{name}{{{i}" for name, count in groups.items() for i in range(count)]
         groups = [word for name, count in groups.items() for word in ("-p", f"{name}:{count}")]
         self.lb = run("ptnet-lb", "-i", "netmap:feed}1@1", *groups, *words).wait_ports("feed}1", *self.pipes)
@@ -338,7 +340,9 @@ class Spread:
 
     def read(self, port):
         capture = self.directory / f"got-{port}"
-        words = ("--wait-first", TIMEOUT, "--idle-timeout", IDLE, "-w", capture)
+        count = self.counts.get(port.replace("}", "{"))
+        words = ("-n", count) if count else ("--wait-first", TIMEOUT, "--idle-timeout", IDLE)
+        words += ("-w", capture)
         reader = self.run("ptnet-gen", "rx", f"netmap:{port}", *words).wait_ports(port)
         reader.capture = capture
         return reader
@@ -414,6 +418,7 @@ def test_lb_stuck_reader_costs_only_itself(daemon, run, tmp_path):
     _, got = first.finish()
     of_stuck = sorted(flow_lists(flows(range(1)), got["ids{0"]))
     of_others = [flow for flow in range(FLOWS) if flow not in of_stuck]
+    counts = {pipe: ROUNDS * len(frames) for pipe, frames in got.items() if pipe != "ids{0"}
     nothing_is_left(daemon)
 
     # The first pipe gets more than its ring and all extra buffers hold. The others get fewer packets than a ring
@@ -421,7 +426,7 @@ def test_lb_stuck_reader_costs_only_itself(daemon, run, tmp_path):
     extra = 32
     turns = 3 * SLOTS // len(of_stuck)
     packets = [p for n in range(turns) for p in flows([n], of_stuck) + (flows([n], of_others) if n < ROUNDS else [])]
-    spread = Spread(run, tmp_path, {"ids": 4}, "--extra-buffers", extra)
+    spread = Spread(run, tmp_path, {"ids": 4}, "--extra-buffers", extra, counts=counts)
     hung = spread.readers["ids{0"].stopped()
     spread.send([frame for _, frame in packets])
     hung.process.send_signal(signal.SIGCONT)
@@ -432,6 +437,7 @@ def test_lb_stuck_reader_costs_only_itself(daemon, run, tmp_path):
     for flow in of_others:
         (pipe,) = [pipe for pipe, frames in got.items() if everything[flow][0] in frames]
         assert flow_lists(packets, got[pipe])[flow] == everything[flow]
+    assert {pipe["pipe"]: pipe["packets"] for pipe in others} == counts
     assert sum(len(got[pipe["pipe"]]) for pipe in others) == ROUNDS * len(of_others)
     # Of its own packets the reader that hung has all that was not dropped, in order.
     assert stuck["packets"] + stuck["dropped"] == turns * len(of_stuck)
