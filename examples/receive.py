@@ -163,8 +163,8 @@ def main():
         port = Port(options.port)
     except OSError as error:
         sys.exit(f"receive.py: {error}")
-    print(f"receiving on {options.port}", file=sys.stderr, flush=True)
     try:
+        print(f"receiving on {options.port}", file=sys.stderr, flush=True)
         for number, packet in enumerate(port, 1):
             print(
                 f"{len(packet)} bytes {mac(packet[6:12])} > {mac(packet[0:6])}"
