@@ -2,12 +2,14 @@
 """A program of this host under ptnet-run, whose output is waited for line by line."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import threading
 
 from daemon import TIMEOUT
 from guest import die_with_parent
+from network import wait_until
 
 
 class ProgramError(Exception):
@@ -80,8 +82,14 @@ class Program:
         return "\n".join(self.output)
 
     def interrupt(self):
-        """What Ctrl-C does."""
+        """What Ctrl-C does, once it sleeps: who notes a signal and then goes to sleep notices it when he wakes up."""
+        wait_until(self.sleeps, f"{self.words[0]} sleeps")
         self.process.send_signal(signal.SIGINT)
+
+    def sleeps(self):
+        """The state is the field behind the name, which is in brackets."""
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "S"
 
     def kill(self):
         """End it and what it started, if it still runs."""
