@@ -8,6 +8,15 @@
 #include <stdint.h>
 #include <time.h>
 
+/* CLOCK_MONOTONIC. */
+static inline uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* When a timeout is over, on CLOCK_MONOTONIC. */
 struct deadline {
 	bool never;

@@ -8,6 +8,7 @@
 
 #include "daemon.h"
 #include "epoll_set.h"
+#include "looking.h"
 #include "pool.h"
 #include "real.h"
 #include "sleeper.h"
@@ -466,6 +467,7 @@ int description_prepare(struct description *d, const struct ptnet_local_binding 
 	}
 	shim_lock(&signals);
 	d->binding = *binding;
+	looking_set_max(binding->look_max_us);
 	d->num_tx = binding->num_tx;
 	d->num_rx = binding->num_rx;
 	result = take_descriptors(d, fds, num_fds);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "clock.h"
+#include "looking.h"
 #include "pool.h"
 #include "readiness.h"
 #include "real.h"
@@ -1079,6 +1080,22 @@ static int sleep_once(struct epoll_set *set, int epoll, struct report *report,
 	return 0;
 }
 
+/* Looks for a moment, if that saved a sleep lately. */
+static int look_longer(struct epoll_set *set, int epoll, struct report *report,
+		       const struct deadline *deadline)
+{
+	struct looking looking = {0};
+	bool busy = false;
+	int count;
+
+	while (!deadline_over(deadline) && looking_goes_on(&looking)) {
+		count = both(set, epoll, report, &busy);
+		if (count != 0)
+			return count;
+	}
+	return 0;
+}
+
 static int wait_loop(struct epoll_set *set, int epoll, struct report *report,
 		     const struct timespec *timeout, const sigset_t *mask)
 {
@@ -1089,13 +1106,19 @@ static int wait_loop(struct epoll_set *set, int epoll, struct report *report,
 	if (count != 0 || (timeout != NULL && timespec_zero(timeout)))
 		return count;
 	deadline = deadline_after(timeout);
+	count = look_longer(set, epoll, report, &deadline);
+	if (count != 0)
+		return count;
 	for (;;) {
+		uint64_t since = clock_ns();
 		bool over;
 
 		if (sleep_once(set, epoll, report, &deadline, mask) < 0)
 			return -1;
-		over = !deadline.never && deadline_over(&deadline);
+		over = deadline_over(&deadline);
 		ours = collect(set, report, &busy);
+		if (ours > 0)
+			looking_slept(clock_ns() - since);
 		if (report->count > 0 || over)
 			return reported(set, ours, report);
 	}

@@ -5,13 +5,15 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "clock.h"
 #include "indirect.h"
+#include "looking.h"
 #include "real.h"
 #include "ring_lock.h"
 #include "sleeper.h"
 
-/* How long to look for an answer of the daemon's before sleeping: about what waking costs. */
-#define LOOKS 300
+/* An answer that comes at once costs no system call. */
+#define LOOKS 50
 
 /* ---- the program's header ---- */
 
@@ -174,16 +176,30 @@ static void doze(struct description *d, int fd)
 	errno = error;
 }
 
-static void wait_until_done(struct description *d, int fd, const struct waits *waits)
+static bool look_for_done(const struct description *d, const struct waits *waits)
 {
-	struct sleeper *s;
+	struct looking looking = {0};
 	int i;
 
 	for (i = 0; i < LOOKS; i++) {
 		if (all_done(d, waits))
-			return;
+			return true;
 		cpu_relax();
 	}
+	while (looking_goes_on(&looking))
+		if (all_done(d, waits))
+			return true;
+	return false;
+}
+
+static void wait_until_done(struct description *d, int fd, const struct waits *waits)
+{
+	struct sleeper *s;
+	uint64_t since;
+
+	if (look_for_done(d, waits))
+		return;
+	since = clock_ns();
 	s = sleeper_get();
 	if (s == NULL || sleeper_watch(s, d, fd, SLEEP_TX) < 0) {
 		while (!all_done(d, waits))
@@ -194,6 +210,7 @@ static void wait_until_done(struct description *d, int fd, const struct waits *w
 			sleeper_pause(s);
 		sleeper_disarm(d, SLEEP_TX);
 	}
+	looking_slept(clock_ns() - since);
 	if (s != NULL)
 		sleeper_put(s);
 }

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "description.h"
 #include "epoll_set.h"
+#include "looking.h"
 #include "readiness.h"
 #include "real.h"
 #include "sleeper.h"
@@ -274,6 +275,24 @@ static int look_at_all(struct wait *w, const sigset_t *mask)
 
 /* ---- sleeping ---- */
 
+/*
+ * Looks for a moment, if that saved a sleep lately. A signal that comes meanwhile came before one
+ * slept; a mask that would let it in holds from then on.
+ */
+static int look_longer(struct wait *w, const struct deadline *deadline)
+{
+	struct looking looking = {0};
+	int ready;
+
+	while (!deadline_over(deadline) && looking_goes_on(&looking)) {
+		look(w);
+		ready = look_at_all(w, NULL);
+		if (ready != 0)
+			return ready;
+	}
+	return 0;
+}
+
 static int prepare_to_sleep(struct wait *w)
 {
 	nfds_t i;
@@ -325,6 +344,7 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 {
 	struct deadline deadline;
 	int ready, of_others;
+	uint64_t since;
 	bool over;
 
 	if (look(w) > 0)
@@ -334,6 +354,9 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		return look_at_all(w, look(w) > 0 ? NULL : mask);
 	}
 	deadline = deadline_after(timeout);
+	ready = look_longer(w, &deadline);
+	if (ready != 0)
+		return ready;
 	if (prepare_to_sleep(w) < 0)
 		return -1;
 	for (;;) {
@@ -349,6 +372,7 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 				return 0;
 			continue;
 		}
+		since = clock_ns();
 		of_others = sleep_once(w, &deadline, mask);
 		disarm(w);
 		if (of_others < 0)
@@ -357,6 +381,8 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		ready = look(w);
 		if (w->num_members != 0)
 			ready += look_at_sets(w);
+		if (ready > 0)
+			looking_slept(clock_ns() - since);
 		if (of_others > 0)
 			ready = finish(w);
 		if (ready > 0 && of_others == 0)

@@ -150,6 +150,8 @@ struct ptnet_local_binding {
 	uint16_t rx_rings;
 	uint16_t first_tx, num_tx; /* bound */
 	uint16_t first_rx, num_rx;
+	uint32_t look_max_us; /* how long to look before one sleeps, at most; 0: not at all */
+	uint32_t pad;
 	uint64_t ring_ofs[PTNET_MAX_RINGS]; /* bytes from the region's start: bound TX rings, then
 					       RX */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/netmap_device.h"
+#include "engine/engine.h"
 #include "log/log.h"
 #include "port/null.h"
 #include "port/offsets.h"
@@ -155,6 +156,7 @@ static void describe(struct netmap_call *call, const struct port_user *user)
 	answer->reply.body.reg = user->reg;
 	answer->reply.bound = 1;
 	local_binding_describe(&user->binding, wire);
+	wire->look_max_us = engine_look_max_us(call->inventory->engine);
 	wire->nr_flags = user->reg.nr_flags;
 	wire->nr_mode = user->reg.nr_mode;
 	wire->nr_ringid = user->reg.nr_ringid;

@@ -187,6 +187,11 @@ unsigned engine_num_workers(const struct engine *engine)
 	return engine->num_workers;
 }
 
+unsigned engine_look_max_us(const struct engine *engine)
+{
+	return engine->workers[0].look_max_ns / 1000;
+}
+
 struct worker *engine_worker(struct engine *engine, unsigned index)
 {
 	return index < engine->num_workers ? &engine->workers[index] : NULL;

@@ -33,10 +33,17 @@ def daemon():
         yield running
 
 
+@pytest.fixture(scope="module", params=[100, 0], ids=["looks", "sleeps-at-once"])
+def any_daemon(request):
+    """One whose programs look before they sleep, if that pays, and one whose programs sleep at once."""
+    with Daemon({"engine": {"look_max_us": request.param}}) as running:
+        yield running
+
+
 @pytest.mark.parametrize("name", host_tests())
-def test_descriptor(daemon, name):
+def test_descriptor(any_daemon, name):
     """What programs do with descriptors: tests/integration/host."""
-    done = daemon.run(built("host-programs"), name, f"h{host_tests().index(name)}")
+    done = any_daemon.run(built("host-programs"), name, f"h{host_tests().index(name)}")
     assert done.returncode == 0, done.stdout
 
 
