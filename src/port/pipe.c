@@ -127,11 +127,13 @@ static bool sender_published(const struct kring *tx)
 	return kring_peek_head(tx) != tx->hwcur || PTNET_LOAD_RELAXED(&tx->atok->cur) != tx->cur;
 }
 
+/* Also what a reader released before it left: its leaving may have come just before we went idle.
+ */
 static bool reader_released(struct kring *tx)
 {
 	struct kring *rx = tx->peer;
 
-	return rx->state == KRING_RUNNING && kring_peek_head(rx) != rx->hwcur;
+	return (rx->state == KRING_RUNNING ? kring_peek_head(rx) : rx->head) != rx->hwcur;
 }
 
 static bool pipe_pending(struct kring *tx)
@@ -160,12 +162,13 @@ static bool pipe_enable_kicks(struct kring *tx)
 	if (rx == NULL)
 		return false;
 	pthread_mutex_lock(&rx->lock);
-	bool reader_kicks = sender_wants_room(tx) && rx->state == KRING_RUNNING;
+	bool wants_room = sender_wants_room(tx);
+	bool reader_kicks = wants_room && rx->state == KRING_RUNNING;
 	kring_set_need_kick(tx, true);
 	if (reader_kicks)
 		kring_set_need_kick(rx, true);
 	kring_full_barrier();
-	pending = sender_published(tx) || (reader_kicks && reader_released(tx));
+	pending = sender_published(tx) || (wants_room && reader_released(tx));
 	if (pending) {
 		kring_set_need_kick(tx, false);
 		if (reader_kicks)

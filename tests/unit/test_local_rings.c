@@ -672,6 +672,36 @@ static void a_reader_that_dies_before_it_kicks_frees_its_sender(void **state)
 	world_destroy();
 }
 
+static bool may_go_idle(unsigned end, unsigned ring)
+{
+	struct kring *kring = &world.ends[end].port->rings[ring];
+
+	pthread_mutex_lock(&kring->lock);
+	bool pending = kring->port->ops->enable_kicks(kring);
+	pthread_mutex_unlock(&kring->lock);
+	return !pending;
+}
+
+/* The same, when the sender's worker is just about to go idle: its wake-up is one too many. */
+static void a_reader_that_dies_while_its_sender_goes_idle(void **state)
+{
+	(void)state;
+	pipe_create_world();
+	start(0, 0);
+	start(1, rx(1, 0));
+	for (uint8_t n = 0; n < SLOTS - 1; n++)
+		fill(0, 0, n);
+	publish(0, 0);
+	run(0, 0);
+	expect(1, rx(1, 0), 0);
+	stop(1, rx(1, 0));
+	assert_false(may_go_idle(0, 0));
+	run(0, 0);
+	assert_int_equal(available(0, 0), 1);
+	assert_true(may_go_idle(0, 0));
+	world_destroy();
+}
+
 static void a_sync_that_cannot_end_is_told_why(void **state)
 {
 	uint32_t number;
@@ -783,6 +813,7 @@ int main(void)
 		cmocka_unit_test(a_sync_of_a_pipe_passes_on_and_takes_back),
 		cmocka_unit_test(a_sync_ends_although_others_go_on),
 		cmocka_unit_test(a_reader_that_dies_before_it_kicks_frees_its_sender),
+		cmocka_unit_test(a_reader_that_dies_while_its_sender_goes_idle),
 		cmocka_unit_test(a_sync_that_cannot_end_is_told_why),
 		cmocka_unit_test(a_ring_may_be_stopped_under_a_sync),
 		cmocka_unit_test(one_ring_is_mended_while_others_run),
