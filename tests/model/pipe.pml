@@ -13,6 +13,9 @@
  *
  * -DKEEPS=n: the receiver releases all but the last n packets, until it has all.
  *
+ * -DRECEIVER_MAY_LEAVE: at any time, as one that is killed does; then a sender may wait
+ * for ever, but not for slots that the receiver had released.
+ *
  * -DLEGACY_SENDER, -DLEGACY_RECEIVER: a driver without the barrier in
  * ptnet_csb_must_kick(); the worker looks once more some time after going idle.
  */
@@ -59,6 +62,8 @@ bool kick;   /* somebody has kicked and the daemon not noticed */
 bool queued; /* the TX ring's sched_state: a kick that finds it queued does nothing */
 bool sender_interrupt, receiver_interrupt; /* since it last began to wait */
 byte received;
+bool left;      /* the receiver's ring is not running any more */
+bool left_told; /* and the kick for that has come */
 
 #ifdef STACK_SENDER
 #define MAY_WAIT_AT_CUR false
@@ -138,6 +143,9 @@ send:	/* There is room: it has waited for it. */
 		:: else
 		fi
 	};
+#ifdef RECEIVER_MAY_LEAVE
+end_sleep:
+#endif
 sleep:	atomic { sender_interrupt ->
 		sender_interrupt = false;
 		load(SENDER, TX_HWTAIL, hwtail);
@@ -205,6 +213,12 @@ take:	atomic {
 #endif
 		store_release(RECEIVER, RX_HEAD, head) /* ptnet_csb_publish() */
 	};
+#ifdef RECEIVER_MAY_LEAVE
+	if
+	:: skip
+	:: goto leave
+	fi;
+#endif
 	/* ptnet_csb_must_kick() */
 	atomic {
 #if !defined(LEGACY_RECEIVER) && !defined(RECEIVER_MUST_KICK_WITHOUT_BARRIER)
@@ -228,6 +242,11 @@ take:	atomic {
 		:: else -> goto wait
 		fi
 	};
+#ifdef RECEIVER_MAY_LEAVE
+leave:	/* endpoint_stop_ring() */
+	atomic { full_barrier(RECEIVER); left = true };
+	atomic { kick = true; left_told = true };
+#endif
 done:	skip
 }
 
@@ -252,6 +271,7 @@ proctype worker()
 	bool found;    /* this run has slots to pass on */
 	bool expected; /* a look at a head found some, so there must be, or to take back */
 	bool sender_kicks = true, reader_kicks = true; /* as kring_start() left them */
+	bool reader_matters; /* kicks are enabled: is released room news? */
 	byte rechecks_left;
 
 	goto idle;
@@ -353,11 +373,16 @@ enable:	atomic {
 		store(WORKER, TX_KERN_NEED_KICK, 1);
 		sender_kicks = true;
 		if
-		:: SENDER_WANTS_ROOM ->
+		:: SENDER_WANTS_ROOM && !left ->
 			store(WORKER, RX_KERN_NEED_KICK, 1);
 			reader_kicks = true
 		:: else
-		fi
+		fi;
+#ifdef IDLE_PASSES_OVER_A_READER_THAT_LEFT
+		reader_matters = reader_kicks
+#else
+		reader_matters = SENDER_WANTS_ROOM
+#endif
 	};
 	atomic {
 #ifndef IDLE_WITHOUT_BARRIER
@@ -382,7 +407,7 @@ enable:	atomic {
 #endif
 #ifndef IDLE_WITHOUT_LOOKING_AT_RX_HEAD
 	if
-	:: reader_kicks ->
+	:: reader_matters ->
 		atomic {
 			load(WORKER, RX_HEAD, seen);
 			if
@@ -405,6 +430,10 @@ idle:
 end_idle:
 	if
 	:: queued
+#ifdef RECEIVER_MAY_LEAVE
+	:: left_told && !queued && !kick && SENDER_WANTS_ROOM && memory[RX_HEAD] != rx_hwcur ->
+		assert(false) /* the sender sleeps over room that it waits for */
+#endif
 #if defined(LEGACY) && !defined(NO_RECHECK)
 	:: rechecks_left > 0 && old_stores[SENDER] == 0 && old_stores[RECEIVER] == 0 ->
 		/* worker_recheck(): pipe_pending() */
@@ -427,7 +456,7 @@ end_idle:
 #endif
 #ifndef RECHECK_WITHOUT_RX_HEAD
 		if
-		:: reader_kicks ->
+		:: reader_matters ->
 			atomic {
 				load(WORKER, RX_HEAD, seen);
 				if
