@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "readiness.h"
 #include "real.h"
+#include "signals.h"
 #include "sleeper.h"
 #include "table.h"
 
@@ -1010,11 +1011,18 @@ static void wake_up(void *sleep)
 	errno = error;
 }
 
-static void put_set(void *set)
+struct epoll_call {
+	struct epoll_set *set; /* with a reference */
+	struct held_signals signals;
+};
+
+static void end_call(void *call)
 {
+	struct epoll_call *c = call;
 	int error = errno;
 
-	epoll_set_put(set);
+	epoll_set_put(c->set);
+	signals_let_go(&c->signals);
 	errno = error;
 }
 
@@ -1096,9 +1104,10 @@ static int look_longer(struct epoll_set *set, int epoll, struct report *report,
 	return 0;
 }
 
-static int wait_loop(struct epoll_set *set, int epoll, struct report *report,
+static int wait_loop(struct epoll_call *call, int epoll, struct report *report,
 		     const struct timespec *timeout, const sigset_t *mask)
 {
+	struct epoll_set *set = call->set;
 	struct deadline deadline;
 	bool busy = false;
 	int count = both(set, epoll, report, &busy), ours;
@@ -1106,6 +1115,9 @@ static int wait_loop(struct epoll_set *set, int epoll, struct report *report,
 	if (count != 0 || (timeout != NULL && timespec_zero(timeout)))
 		return count;
 	deadline = deadline_after(timeout);
+	signals_hold(&call->signals);
+	if (mask == NULL)
+		mask = &call->signals.before;
 	count = look_longer(set, epoll, report, &deadline);
 	if (count != 0)
 		return count;
@@ -1129,10 +1141,11 @@ static int wait_for(struct epoll_set *set, int epoll, struct epoll_event *events
 		    const struct timespec *timeout, const sigset_t *mask)
 {
 	struct report report = {.events = events, .room = room};
+	struct epoll_call call = {.set = set};
 	int count;
 
-	pthread_cleanup_push(put_set, set);
-	count = wait_loop(set, epoll, &report, timeout, mask);
+	pthread_cleanup_push(end_call, &call);
+	count = wait_loop(&call, epoll, &report, timeout, mask);
 	pthread_cleanup_pop(1);
 	return count;
 }

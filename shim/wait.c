@@ -16,6 +16,7 @@
 #include "looking.h"
 #include "readiness.h"
 #include "real.h"
+#include "signals.h"
 #include "sleeper.h"
 #include "sync.h"
 #include "table.h"
@@ -42,6 +43,7 @@ struct wait {
 	bool armed;
 	struct arming arming; /* of the sets */
 	bool busy;
+	struct held_signals signals;
 	void *block; /* of memory for members and others, if they are many */
 	size_t block_size;
 };
@@ -164,6 +166,7 @@ static void tear_down(void *wait)
 	}
 	if (w->block != NULL)
 		real.munmap(w->block, w->block_size);
+	signals_let_go(&w->signals);
 	errno = error;
 }
 
@@ -275,10 +278,7 @@ static int look_at_all(struct wait *w, const sigset_t *mask)
 
 /* ---- sleeping ---- */
 
-/*
- * Looks for a moment, if that saved a sleep lately. A signal that comes meanwhile came before one
- * slept; a mask that would let it in holds from then on.
- */
+/* Looks for a moment, if that saved a sleep lately. Signals that come meanwhile end the sleep. */
 static int look_longer(struct wait *w, const struct deadline *deadline)
 {
 	struct looking looking = {0};
@@ -354,6 +354,9 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		return look_at_all(w, look(w) > 0 ? NULL : mask);
 	}
 	deadline = deadline_after(timeout);
+	signals_hold(&w->signals);
+	if (mask == NULL)
+		mask = &w->signals.before;
 	ready = look_longer(w, &deadline);
 	if (ready != 0)
 		return ready;

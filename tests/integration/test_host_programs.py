@@ -232,6 +232,99 @@ def test_an_allocator_that_unmaps(daemon, tmp_path, name):
     assert done.returncode == 0, done.stdout
 
 
+# A signal for whoever has a handler for it, when the thread is as good as asleep.
+LAST_MOMENT = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <poll.h>
+    #include <signal.h>
+    #include <sys/epoll.h>
+    static void signal_now(void)
+    {
+        struct sigaction action;
+
+        sigaction(SIGUSR1, 0, &action);
+        if (action.sa_handler != SIG_DFL)
+            raise(SIGUSR1);
+    }
+    int epoll_pwait2(int fd, struct epoll_event *events, int room, const struct timespec *timeout, const sigset_t *mask)
+    {
+        int (*next)(int, struct epoll_event *, int, const struct timespec *, const sigset_t *) = dlsym(RTLD_NEXT, "epoll_pwait2");
+
+        signal_now();
+        return next(fd, events, room, timeout, mask);
+    }
+    int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+    {
+        int (*next)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *) = dlsym(RTLD_NEXT, "ppoll");
+
+        if (!timeout || timeout->tv_sec)
+            signal_now();
+        return next(fds, count, timeout, mask);
+    }
+"""
+SLEEPS = r"""
+    #define _GNU_SOURCE
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <poll.h>
+    #include <signal.h>
+    #include <stdio.h>
+    #include <string.h>
+    #include <sys/epoll.h>
+    #include <sys/ioctl.h>
+    #include <sys/select.h>
+    #include <unistd.h>
+    #include <net/netmap.h>
+    static volatile sig_atomic_t caught;
+    static void handler(int number) { caught += number == SIGUSR1; }
+    static int interrupted(const char *call, int result)
+    {
+        if (result != -1 || errno != EINTR || caught != 1)
+            return printf("%s: %d, %s, %d signals\n", call, result, strerror(errno), caught);
+        return caught = 0;
+    }
+    int main(void)
+    {
+        struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+        struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = NETMAP_REQ_REGISTER, .nr_body = (uintptr_t)&reg};
+        struct sigaction action = {.sa_handler = handler};
+        struct timespec minute = {60, 0};
+        int fd = open("/dev/netmap", O_RDWR), epoll = epoll_create1(0), failed = 0, pipe_fds[2];
+        struct epoll_event event = {EPOLLIN, {0}};
+        sigset_t signals;
+        fd_set in;
+
+        strcpy(header.nr_name, "vale7:sleeper");
+        if (fd < 0 || ioctl(fd, NIOCCTRL, &header) || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) || pipe(pipe_fds))
+            return 2;
+        struct pollfd fds[] = {{fd, POLLIN, 0}, {pipe_fds[0], POLLIN, 0}};
+        sigaction(SIGUSR1, &action, 0);
+        failed |= interrupted("poll", poll(fds, 1, 60000));
+        failed |= interrupted("poll with others", poll(fds, 2, 60000));
+        FD_ZERO(&in);
+        FD_SET(fd, &in);
+        failed |= interrupted("select", select(fd + 1, &in, 0, 0, &(struct timeval){60, 0}));
+        failed |= interrupted("epoll_wait", epoll_wait(epoll, &event, 1, 60000));
+        sigprocmask(SIG_SETMASK, 0, &signals);
+        failed |= interrupted("ppoll", ppoll(fds, 1, &minute, &signals));
+        failed |= interrupted("epoll_pwait", epoll_pwait(epoll, &event, 1, 60000, &signals));
+        return failed != 0;
+    }
+"""
+
+
+def test_a_signal_at_the_last_moment_ends_the_sleep(daemon, tmp_path):
+    """One that comes after the program's call has begun and before it sleeps, as in the kernel."""
+    include = HERE.parents[2] / "include"
+    for name, text, *options in (("moment.so", LAST_MOMENT, "-shared", "-fPIC"), ("sleeps", SLEEPS)):
+        source = tmp_path / f"{name}.c"
+        source.write_text(text)
+        subprocess.run(["cc", "-I", include, *options, "-o", tmp_path / name, source, "-ldl"], check=True)
+    done = daemon.run(tmp_path / "sleeps", env={**os.environ, "LD_PRELOAD": str(tmp_path / "moment.so")})
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_address_sanitizer(daemon, tmp_path):
     """A program with the shared runtime, which insists on being first, and one with the static one."""
     source = tmp_path / "program.c"
