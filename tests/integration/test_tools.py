@@ -357,9 +357,13 @@ class Spread:
     def finish(self):
         """The load balancer's report, and what the reader of each pipe has got."""
         report = self.lb.stop()
+        packets = {pipe["pipe"]: pipe["packets"] for group in report["groups"] for pipe in group}
         got = {}
         for pipe, reader in self.readers.items():
-            reader.finish()
+            if packets[pipe]:
+                reader.finish()
+            else:  # it would wait long for its first packet
+                reader.stop()
             got[pipe] = [f for _, f in read_frames(reader.capture)]
         return report, got
 
