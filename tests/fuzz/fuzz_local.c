@@ -26,16 +26,12 @@
 #include "control/netmap_device.h"
 #include "engine/closer.h"
 #include "engine/engine.h"
+#include "input.h"
 #include "log/log.h"
 
 #define CLIENTS	  4
 #define SOCKET	  "/tmp/fuzz_local.sock"
 #define MAX_STEPS 64
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
 
 /* A descriptor of /dev/netmap, and what it was given. */
 struct client {
@@ -54,24 +50,6 @@ static struct inventory inventory;
 static struct netmap_device device;
 static struct client clients[CLIENTS];
 static int event_fd, memory_fd;
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-static uint64_t take(struct input *input, size_t bytes)
-{
-	uint64_t value = 0;
-
-	if (bytes > input->left)
-		bytes = input->left;
-	memcpy(&value, input->data, bytes);
-	input->data += bytes;
-	input->left -= bytes;
-	return value;
-}
 
 static void serve(void)
 {

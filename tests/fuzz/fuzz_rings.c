@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/endpoint.h"
+#include "input.h"
 #include "log/log.h"
 #include "port/offsets.h"
 #include "port/pipe.h"
@@ -23,30 +24,7 @@ struct player {
 	struct nm_csb_ktoa ktoa[PTNET_MAX_RINGS] __attribute__((aligned(64)));
 };
 
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
 static struct player players[5]; /* 0, 1: switch; 2, 3: pipe; 4: the one that behaves */
-
-static uint32_t take(struct input *input, size_t bytes)
-{
-	uint32_t value = 0;
-
-	if (bytes > input->left)
-		bytes = input->left;
-	memcpy(&value, input->data, bytes);
-	input->data += bytes;
-	input->left -= bytes;
-	return value;
-}
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static struct region *small_region(unsigned ports)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/endpoint.h"
+#include "input.h"
 #include "log/log.h"
 #include "packets.h"
 #include "port/checksum.h"
@@ -23,29 +24,6 @@
 #define BUF_SIZE 2048u
 #define PORTS	 5
 #define MARKER	 77u /* bytes */
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint32_t take(struct input *input, size_t bytes)
-{
-	uint32_t value = 0;
-
-	if (bytes > input->left)
-		bytes = input->left;
-	memcpy(&value, input->data, bytes);
-	input->data += bytes;
-	input->left -= bytes;
-	return value;
-}
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 /* ---- segmentation alone ---- */
 

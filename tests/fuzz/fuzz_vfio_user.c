@@ -23,6 +23,7 @@
 #include "attach/netif_device.h"
 #include "engine/closer.h"
 #include "engine/endpoint.h"
+#include "input.h"
 #include "log/log.h"
 #include "port/vale.h"
 
@@ -30,11 +31,6 @@
 #define RINGS	 2 /* pairs */
 #define RAM_SIZE 0x10000
 #define PAGE	 0x1000
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
 
 static struct region *region;
 static struct port *port, *other;
@@ -51,24 +47,6 @@ static struct log_limit log_limit;
 static int client_fd;
 static int wanted;
 static bool on_memdev;
-
-static uint64_t take(struct input *input, size_t bytes)
-{
-	uint64_t value = 0;
-
-	if (bytes > input->left)
-		bytes = input->left;
-	memcpy(&value, input->data, bytes);
-	input->data += bytes;
-	input->left -= bytes;
-	return value;
-}
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static struct region *small_region(void)
 {

@@ -382,7 +382,8 @@ static unsigned long memory_size(void)
 	FILE *file = fopen("/proc/self/statm", "r");
 	unsigned long pages;
 
-	need(file != NULL && fscanf(file, "%lu", &pages) == 1);
+	need(file != NULL);
+	need(fscanf(file, "%lu", &pages) == 1);
 	fclose(file);
 	return pages;
 }
