@@ -78,9 +78,21 @@ static void ring_stop(struct kring *kring)
 	kring_stop(kring);
 }
 
+/*
+ * A reader may have been killed before it kicked: a pipe's sender may be waiting for what it gave
+ * back.
+ */
+static void reader_left(struct kring *kring)
+{
+	if (kring->dir == KRING_RX)
+		kring->port->ops->kicked(kring);
+}
+
 void endpoint_stop(struct port *port)
 {
 	leave_csb(port, ring_stop);
+	for (unsigned i = 0; i < port_num_rings(port); i++)
+		reader_left(&port->rings[i]);
 }
 
 /*
@@ -142,9 +154,7 @@ void endpoint_stop_ring(struct port *port, unsigned ring)
 		kring_pull(kring);
 	ring_stop(kring);
 	pthread_mutex_unlock(&kring->lock);
-	/* Killed before it kicked: a sender may be waiting for what it gave back. */
-	if (kring->dir == KRING_RX)
-		port->ops->kicked(kring);
+	reader_left(kring);
 	port->ops->reset_ring(kring);
 	for (unsigned i = 0; i < port_num_rings(port); i++)
 		last &= !ring_runs(&port->rings[i]);

@@ -806,6 +806,36 @@ static void what_a_reader_released_before_it_left_comes_back(void **state)
 	ends_destroy(&ends);
 }
 
+static unsigned wakes;
+
+static void count_wake(struct kring *kring)
+{
+	(void)kring;
+	wakes++;
+}
+
+/* Killed after it had stored its head and before it kicked: nobody else would wake the sender. */
+static void a_reader_that_leaves_wakes_its_sender(void **state)
+{
+	struct ends ends;
+
+	(void)state;
+	ends_create(&ends);
+	while (room(&ends, 0) > 0)
+		publish(&ends, 0, 7);
+	run(&ends, 0);
+	assert_false(go_idle(&ends, 0));
+	expect(&ends, 1, 7);
+	wakes = 0;
+	port_tx(ends.ports[0], 0)->wake = count_wake;
+	end_close(&ends, 1);
+	assert_true(wakes > 0);
+	run(&ends, 0);
+	assert_int_equal(room(&ends, 0), 1);
+	port_tx(ends.ports[0], 0)->wake = NULL;
+	ends_destroy(&ends);
+}
+
 /* What the guest published and the daemon had not seen is given up; its slots are not lost. */
 static void unseen_packets_of_a_closed_end_are_given_up(void **state)
 {
@@ -1431,6 +1461,7 @@ int main(void)
 #endif
 		cmocka_unit_test(a_closed_end_resumes_where_it_was),
 		cmocka_unit_test(what_a_reader_released_before_it_left_comes_back),
+		cmocka_unit_test(a_reader_that_leaves_wakes_its_sender),
 		cmocka_unit_test(unseen_packets_of_a_closed_end_are_given_up),
 		cmocka_unit_test(a_chain_that_was_only_begun_is_given_up),
 		cmocka_unit_test(a_chain_is_given_up_wherever_the_worker_is),
