@@ -2,11 +2,10 @@
 /*
  * A client chooses how much of our time and memory it takes, so everything here is
  * bounded per connection or per user: a turn of the event loop serves one request of each
- * connection, and no more of a user whose requests took USER_TURN_NS in it; what a user sent is
- * closed by one thread at a time (engine/closer.h);
- * descriptors that we sent and nobody received count against the daemon's limit of
- * descriptors under way (unix(7), ETOOMANYREFS), so a user gets no more of them until
- * he has read those before.
+ * connection, and no more of a user whose requests took LOCAL_USER_TURN_NS in it; what a user sent
+ * is closed by one thread at a time (engine/closer.h); descriptors that we sent and nobody received
+ * count against the daemon's limit of descriptors under way (unix(7), ETOOMANYREFS), so a user gets
+ * no more of them until he has read those before.
  */
 #define _GNU_SOURCE
 #include "attach/local_server.h"
@@ -30,9 +29,6 @@
 
 /* The most that the kernel lets anybody send: there must be room for all (docs/vfio-user.md). */
 #define MOST_DESCRIPTORS 253
-
-/* Making a port takes up to some milliseconds, and a user may have a thousand connections. */
-#define USER_TURN_NS 2000000u
 
 const char *const local_error_names[LOCAL_ERROR_COUNT] = {
 	[LOCAL_ERROR_BAD_SIZE] = "bad_size",
@@ -390,7 +386,7 @@ static void on_readable(evutil_socket_t fd, short events, void *argument)
 
 	(void)fd;
 	(void)events;
-	if (user->turn_ns >= USER_TURN_NS) {
+	if (user->turn_ns >= LOCAL_USER_TURN_NS) {
 		/* An end does not wait: others may want what it gives back. */
 		end_hung_up(server, NULL);
 		return;

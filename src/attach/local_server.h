@@ -22,6 +22,8 @@
 #define LOCAL_MAX_PER_USER    1024 /* of each but root */
 /* Answers with descriptors that a user has not read: more than that he does not get. */
 #define LOCAL_MAX_UNREAD 64
+/* Making a port takes up to some milliseconds, and a user may have a thousand connections. */
+#define LOCAL_USER_TURN_NS 2000000u
 
 struct closer;
 struct event;

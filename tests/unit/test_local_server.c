@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -417,74 +416,6 @@ static void too_many_of_one_user(void **state)
 	netmap_fixture_settle(fixture, 0);
 }
 
-enum { MANY = 100 };
-
-struct crowd {
-	int alice[MANY], bob, answers[MANY], bobs_answer;
-};
-
-static void queue_request(int fd, const struct ptnet_local_request *request, int *answer)
-{
-	int ends[2];
-
-	reply_pair(ends);
-	netmap_send(fd, request, sizeof(*request), &ends[1], 1);
-	close(ends[1]);
-	*answer = ends[0];
-}
-
-/* On the serving thread: nothing is served until all are there. */
-static void crowd_call(struct netmap_fixture *fixture, void *argument)
-{
-	struct crowd *crowd = argument;
-	struct ptnet_local_request request = netmap_request(NETMAP_REQ_PORT_INFO_GET, "vale0:a");
-
-	(void)fixture;
-	request.body.port_info = (struct nmreq_port_info_get){
-		.nr_tx_slots = 1024, .nr_rx_slots = 1024, .nr_tx_rings = 16, .nr_rx_rings = 16};
-	for (int i = 0; i < MANY; i++)
-		queue_request(crowd->alice[i], &request, &crowd->answers[i]);
-	request = netmap_request(NETMAP_REQ_PORT_INFO_GET, "vale1:b");
-	queue_request(crowd->bob, &request, &crowd->bobs_answer);
-}
-
-static bool answered(int answer)
-{
-	struct pollfd poll_fd = {.fd = answer, .events = POLLIN};
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
-/* However many ports one user wants made at the same time. */
-static void users_take_turns(void **state)
-{
-	struct netmap_fixture *fixture = *state;
-	struct netmap_reply reply;
-	struct crowd crowd;
-	int before_bob = 0;
-
-	if (geteuid() != 0)
-		skip();
-	for (int i = 0; i < MANY; i++)
-		crowd.alice[i] = netmap_connect_as(fixture, 40001, 40001, NULL, 0);
-	crowd.bob = netmap_connect_as(fixture, 40002, 40002, NULL, 0);
-	/* All have been accepted. */
-	assert_unharmed(fixture, crowd.bob);
-	netmap_fixture_call(fixture, crowd_call, &crowd);
-	assert_true(netmap_receive(crowd.bobs_answer, &reply));
-	for (int i = 0; i < MANY; i++)
-		before_bob += answered(crowd.answers[i]);
-	assert_in_range(before_bob, 1, MANY / 2);
-	for (int i = 0; i < MANY; i++) {
-		assert_true(netmap_receive(crowd.answers[i], &reply));
-		assert_int_equal(reply.reply.error, 0);
-		close(crowd.answers[i]);
-		close(crowd.alice[i]);
-	}
-	close(crowd.bobs_answer);
-	close(crowd.bob);
-}
-
 /* Half of the connection closed is closed. */
 static void a_client_that_says_no_more(void **state)
 {
@@ -516,7 +447,6 @@ int main(void)
 		TEST(a_flood),
 		TEST(too_many_connections),
 		TEST(too_many_of_one_user),
-		TEST(users_take_turns),
 		TEST(a_client_that_says_no_more),
 	};
 
