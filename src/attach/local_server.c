@@ -2,10 +2,11 @@
 /*
  * A client chooses how much of our time and memory it takes, so everything here is
  * bounded per connection or per user: a turn of the event loop serves one request of each
- * connection, and no more of a user whose requests took LOCAL_USER_TURN_NS in it; what a user sent
- * is closed by one thread at a time (engine/closer.h); descriptors that we sent and nobody received
- * count against the daemon's limit of descriptors under way (unix(7), ETOOMANYREFS), so a user gets
- * no more of them until he has read those before.
+ * connection, and no more of a user whose requests took LOCAL_USER_TURN_NS in it: his other
+ * connections are the first of the next; what a user sent is closed by one thread at a time
+ * (engine/closer.h); descriptors that we sent and nobody received count against the daemon's limit
+ * of descriptors under way (unix(7), ETOOMANYREFS), so a user gets no more of them until he has
+ * read those before.
  */
 #define _GNU_SOURCE
 #include "attach/local_server.h"
@@ -352,6 +353,22 @@ static void end_hung_up(struct local_server *server, const struct local_connecti
 	} while (count == 16);
 }
 
+/*
+ * epoll reports what stays readable in the same order each time, and a user's turn can end
+ * at any of his connections: those at the end of the list would never be reached. Removed and
+ * added, this one is behind all that wait now. False: it can't be watched any more.
+ */
+static bool line_up_again(struct local_connection *connection)
+{
+	event_del(connection->readable);
+	if (event_add(connection->readable, NULL) == 0)
+		return true;
+	log_limited(local_peer_log_limit(&connection->peer), LOG_LEVEL_ERROR,
+		    "netmap socket: process %d of user %d is disconnected: out of memory",
+		    (int)connection->peer.pid, (int)connection->peer.uid);
+	return false;
+}
+
 static void serve_one(struct local_connection *connection)
 {
 	struct received received;
@@ -364,7 +381,7 @@ static void serve_one(struct local_connection *connection)
 		return;
 	}
 	end_hung_up(connection->server, connection);
-	if (!handle(connection, &received))
+	if (!handle(connection, &received) || !line_up_again(connection))
 		connection_end(connection);
 }
 

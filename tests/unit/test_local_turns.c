@@ -159,6 +159,34 @@ static void users_take_turns(void **state)
 	close(bob);
 }
 
+/* Who always has something to ask does not keep a user's other programs from being served. */
+static void connections_of_a_user_take_turns(void **state)
+{
+	struct turns *turns = *state;
+	int a = connect_here(turns), b = connect_here(turns);
+
+	ask(a, "a" SLOW, 20);
+	ask(b, "b" SLOW, 3);
+	assert_order(turns, "abababaaaaaaaaaaaaaaaaa");
+	close(a);
+	close(b);
+}
+
+/* Nor do those that come before the one at which the user's turn ends. */
+static void quick_requests_are_in_turn(void **state)
+{
+	struct turns *turns = *state;
+	int a = connect_here(turns), b = connect_here(turns), c = connect_here(turns);
+
+	ask(a, "a", 4);
+	ask(b, "b" SLOW, 4);
+	ask(c, "c" SLOW, 4);
+	assert_order(turns, "abcabcabcabc");
+	close(a);
+	close(b);
+	close(c);
+}
+
 /* Also of those who have asked for something: an end is known before anybody is served. */
 static void what_was_hung_up_is_ended_before_a_request(void **state)
 {
@@ -177,6 +205,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, turns_open, turns_close)
 	const struct CMUnitTest tests[] = {
 		TEST(users_take_turns),
+		TEST(connections_of_a_user_take_turns),
+		TEST(quick_requests_are_in_turn),
 		TEST(what_was_hung_up_is_ended_before_a_request),
 	};
 
