@@ -338,19 +338,23 @@ static bool handle(struct local_connection *connection, struct received *receive
  * Who closes a descriptor and then asks for something on another has it closed by then, as with a
  * device (spec/netmap-api.md section 10). Events come in another order: that of the other
  * descriptor may have been waiting for longer. What has been hung up is therefore ended before a
- * request.
+ * request. True: @asking has been hung up, too; it is said once, and to be ended by the caller.
  */
-static void end_hung_up(struct local_server *server, const struct local_connection *asking)
+static bool end_hung_up(struct local_server *server, const struct local_connection *asking)
 {
 	struct epoll_event events[16];
+	bool asker_left = false;
 	int count, i;
 
 	do {
 		count = epoll_wait(server->hangups, events, 16, 0);
 		for (i = 0; i < count; i++)
-			if (events[i].data.ptr != asking)
+			if (events[i].data.ptr == asking)
+				asker_left = true;
+			else
 				connection_end(events[i].data.ptr);
 	} while (count == 16);
+	return asker_left;
 }
 
 /*
@@ -373,6 +377,7 @@ static void serve_one(struct local_connection *connection)
 {
 	struct received received;
 	int result = receive(connection, &received);
+	bool asker_left;
 
 	if (result == -EAGAIN || result == -EINTR)
 		return;
@@ -380,8 +385,8 @@ static void serve_one(struct local_connection *connection)
 		connection_end(connection);
 		return;
 	}
-	end_hung_up(connection->server, connection);
-	if (!handle(connection, &received) || !line_up_again(connection))
+	asker_left = end_hung_up(connection->server, connection);
+	if (!handle(connection, &received) || asker_left || !line_up_again(connection))
 		connection_end(connection);
 }
 

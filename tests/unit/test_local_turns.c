@@ -187,7 +187,20 @@ static void quick_requests_are_in_turn(void **state)
 	close(c);
 }
 
-/* Also of those who have asked for something: an end is known before anybody is served. */
+/* Who has hung up when he is served is ended then: nobody is told of his end again. */
+static void an_end_does_not_wait_for_requests(void **state)
+{
+	struct turns *turns = *state;
+	int a = connect_here(turns), b = connect_here(turns);
+
+	ask(a, "a" SLOW, 3);
+	ask(b, "b" SLOW, 1);
+	close(a);
+	assert_order(turns, "aAb");
+	close(b);
+}
+
+/* ...and of those who have not been served yet it is known before anybody is. */
 static void what_was_hung_up_is_ended_before_a_request(void **state)
 {
 	struct turns *turns = *state;
@@ -207,6 +220,7 @@ int main(void)
 		TEST(users_take_turns),
 		TEST(connections_of_a_user_take_turns),
 		TEST(quick_requests_are_in_turn),
+		TEST(an_end_does_not_wait_for_requests),
 		TEST(what_was_hung_up_is_ended_before_a_request),
 	};
 
