@@ -1133,6 +1133,8 @@ static int wait_loop(struct epoll_call *call, int epoll, struct report *report,
 			looking_slept(clock_ns() - since);
 		if (report->count > 0 || over)
 			return reported(set, ours, report);
+		if (signals_interrupt(mask))
+			return -1;
 	}
 }
 

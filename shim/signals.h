@@ -10,6 +10,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "real.h"
 
 struct held_signals {
 	bool held;
@@ -27,6 +31,18 @@ static inline void signals_hold(struct held_signals *signals)
 		sigdelset(&most, own[i]);
 	pthread_sigmask(SIG_BLOCK, &most, &signals->before);
 	signals->held = true;
+}
+
+/*
+ * After a wake-up that found nothing: the signals that @mask lets in have their handlers run. True,
+ * and errno is EINTR: there was one. If something is ready the sleep lets nobody in, and this may
+ * go on for ever.
+ */
+static inline bool signals_interrupt(const sigset_t *mask)
+{
+	static const struct timespec none = {0, 0};
+
+	return real.ppoll(NULL, 0, &none, mask) < 0;
 }
 
 /* Nothing if they are not held. */

@@ -373,6 +373,8 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 			/* An epoll was readable for a moment only. */
 			if (deadline_over(&deadline))
 				return 0;
+			if (signals_interrupt(mask))
+				return -1;
 			continue;
 		}
 		since = clock_ns();
@@ -392,6 +394,8 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 			ready = look_at_all(w, NULL);
 		if (ready != 0 || over)
 			return ready;
+		if (signals_interrupt(mask))
+			return -1;
 	}
 }
 
