@@ -43,8 +43,8 @@ struct wait {
 	bool armed;
 	struct arming arming; /* of the sets */
 	bool busy;
-	struct held_signals signals;
-	void *block; /* of memory for members and others, if they are many */
+	struct held_signals own, *signals; /* the former's or the caller's */
+	void *block;			   /* of memory for members and others, if they are many */
 	size_t block_size;
 };
 
@@ -166,7 +166,7 @@ static void tear_down(void *wait)
 	}
 	if (w->block != NULL)
 		real.munmap(w->block, w->block_size);
-	signals_let_go(&w->signals);
+	signals_let_go(&w->own);
 	errno = error;
 }
 
@@ -347,6 +347,8 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 	uint64_t since;
 	bool over;
 
+	if (mask == NULL && w->signals->held)
+		mask = &w->signals->before;
 	if (look(w) > 0)
 		return look_at_all(w, NULL);
 	if (timeout != NULL && timespec_zero(timeout)) {
@@ -354,9 +356,10 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 		return look_at_all(w, look(w) > 0 ? NULL : mask);
 	}
 	deadline = deadline_after(timeout);
-	signals_hold(&w->signals);
+	if (!w->signals->held)
+		signals_hold(w->signals);
 	if (mask == NULL)
-		mask = &w->signals.before;
+		mask = &w->signals->before;
 	ready = look_longer(w, &deadline);
 	if (ready != 0)
 		return ready;
@@ -399,9 +402,12 @@ static int wait_with(struct wait *w, const struct timespec *timeout, const sigse
 	}
 }
 
-/* The signals' mask need not be set if something is ready. */
+/*
+ * The signals' mask need not be set if something is ready. @signals: what is held back remains so,
+ * for the caller to wait again and to let go; NULL: that ends with the wait.
+ */
 static int wait_poll(struct pollfd *fds, nfds_t count, nfds_t ours, const struct timespec *timeout,
-		     const sigset_t *mask)
+		     const sigset_t *mask, struct held_signals *signals)
 {
 	struct pollfd small_others[SMALL];
 	struct member small_members[SMALL];
@@ -412,6 +418,7 @@ static int wait_poll(struct pollfd *fds, nfds_t count, nfds_t ours, const struct
 		errno = -result;
 		return -1;
 	}
+	w.signals = signals != NULL ? signals : &w.own;
 	pthread_cleanup_push(tear_down, &w);
 	result = wait_with(&w, timeout, mask);
 	pthread_cleanup_pop(1);
@@ -435,7 +442,7 @@ SHIM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 	ours = count_ours(fds, count);
 	if (ours == 0)
 		return real.poll(fds, count, timeout);
-	return wait_poll(fds, count, ours, timeout < 0 ? NULL : &time, NULL);
+	return wait_poll(fds, count, ours, timeout < 0 ? NULL : &time, NULL, NULL);
 }
 
 SHIM_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -448,7 +455,7 @@ SHIM_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t
 	ours = count_ours(fds, count);
 	if (ours == 0 || (timeout != NULL && !timespec_valid(timeout)))
 		return real.ppoll(fds, count, timeout, mask);
-	return wait_poll(fds, count, ours, timeout, mask);
+	return wait_poll(fds, count, ours, timeout, mask, NULL);
 }
 
 /* What _FORTIFY_SOURCE makes of them. */
@@ -550,10 +557,11 @@ static int select_result(const struct pollfd *fds, nfds_t num_fds, int count, fd
 
 /*
  * The kernel's select() wakes up for an error of a descriptor in no matter which set, and then
- * finds nothing for some; so does this, and waits on.
+ * finds nothing for some; so does this, and waits on. Signals that come in between end that, too.
  */
 static int select_loop(struct pollfd *fds, nfds_t num_fds, int count, fd_set *in, fd_set *out,
-		       fd_set *except, const struct timespec *timeout, const sigset_t *mask)
+		       fd_set *except, const struct timespec *timeout, const sigset_t *mask,
+		       struct held_signals *signals)
 {
 	struct deadline deadline = deadline_after(timeout);
 
@@ -564,7 +572,7 @@ static int select_loop(struct pollfd *fds, nfds_t num_fds, int count, fd_set *in
 		if (!deadline.never)
 			left = deadline_left(&deadline);
 		ready = wait_poll(fds, num_fds, count_ours(fds, num_fds),
-				  deadline.never ? NULL : &left, mask);
+				  deadline.never ? NULL : &left, mask, signals);
 		if (ready < 0)
 			return -errno;
 		bits = select_result(fds, num_fds, count, in, out, except);
@@ -579,37 +587,38 @@ static int select_loop(struct pollfd *fds, nfds_t num_fds, int count, fd_set *in
 	}
 }
 
-/* Memory for the descriptors of a select(), if they are many. */
-struct select_memory {
-	struct pollfd *fds;
+struct select_call {
+	struct pollfd *fds; /* memory for them, if they are many */
 	size_t size;
+	struct held_signals signals;
 };
 
-static void select_free(void *memory)
+static void end_select(void *call)
 {
-	struct select_memory *m = memory;
+	struct select_call *c = call;
 
-	if (m->size != 0)
-		real.munmap(m->fds, m->size);
+	if (c->size != 0)
+		real.munmap(c->fds, c->size);
+	signals_let_go(&c->signals);
 }
 
 static int wait_select(int count, fd_set *in, fd_set *out, fd_set *except,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
 	struct pollfd small_fds[SMALL], *fds = small_fds;
-	struct select_memory memory = {NULL, 0};
+	struct select_call call = {.size = 0};
 	nfds_t num_fds = 0;
 	int fd, result;
 
 	if (count > SMALL) {
-		memory.size = (size_t)count * sizeof(*fds);
-		fds = real.mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
+		call.size = (size_t)count * sizeof(*fds);
+		fds = real.mmap(NULL, call.size, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (fds == MAP_FAILED) {
 			errno = ENOMEM;
 			return -1;
 		}
-		memory.fds = fds;
+		call.fds = fds;
 	}
 	for (fd = 0; fd < count; fd++) {
 		short events = select_events(fd, in, out, except);
@@ -617,8 +626,8 @@ static int wait_select(int count, fd_set *in, fd_set *out, fd_set *except,
 		if (events != 0)
 			fds[num_fds++] = (struct pollfd){fd, events, 0};
 	}
-	pthread_cleanup_push(select_free, &memory);
-	result = select_loop(fds, num_fds, count, in, out, except, timeout, mask);
+	pthread_cleanup_push(end_select, &call);
+	result = select_loop(fds, num_fds, count, in, out, except, timeout, mask, &call.signals);
 	pthread_cleanup_pop(1);
 	if (result < 0) {
 		errno = -result;

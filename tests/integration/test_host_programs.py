@@ -309,14 +309,15 @@ SLEEPS = r"""
         struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = NETMAP_REQ_REGISTER, .nr_body = (uintptr_t)&reg};
         struct sigaction action = {.sa_handler = handler};
         struct timespec minute = {60, 0};
-        int fd = open("/dev/netmap", O_RDWR), epoll = epoll_create1(0), failed = 0, pipe_fds[2];
+        int fd = open("/dev/netmap", O_RDWR), epoll = epoll_create1(0), failed = 0, pipe_fds[2], hung_up[2];
         struct epoll_event event = {EPOLLIN, {0}};
         sigset_t signals;
         int *in_vain = dlsym(RTLD_DEFAULT, "in_vain");
-        fd_set in;
+        fd_set in, except;
 
         strcpy(header.nr_name, "vale7:sleeper");
-        if (fd < 0 || ioctl(fd, NIOCCTRL, &header) || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) || pipe(pipe_fds))
+        if (fd < 0 || ioctl(fd, NIOCCTRL, &header) || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) || pipe(pipe_fds) || pipe(hung_up) ||
+            close(hung_up[1]))
             return 2;
         struct pollfd fds[] = {{fd, POLLIN, 0}, {pipe_fds[0], POLLIN, 0}};
         sigaction(SIGUSR1, &action, 0);
@@ -325,6 +326,11 @@ SLEEPS = r"""
         FD_ZERO(&in);
         FD_SET(fd, &in);
         failed |= interrupted("select", select(fd + 1, &in, 0, 0, &(struct timeval){60, 0}));
+        /* Wakes up once for what is in no set, and waits on. */
+        FD_SET(fd, &in);
+        FD_ZERO(&except);
+        FD_SET(hung_up[0], &except);
+        failed |= interrupted("select in two pieces", select(hung_up[0] + 1, &in, 0, &except, &(struct timeval){60, 0}));
         failed |= interrupted("epoll_wait", epoll_wait(epoll, &event, 1, 60000));
         sigprocmask(SIG_SETMASK, 0, &signals);
         failed |= interrupted("ppoll", ppoll(fds, 1, &minute, &signals));
