@@ -565,6 +565,7 @@ static bool set_has_ready(struct epoll_set *set, bool *busy, unsigned depth)
 struct report {
 	struct epoll_event *events;
 	int room, count;
+	bool pass_on; /* there was something that other threads may be waiting for as well */
 };
 
 static bool is_reported(const struct report *report, epoll_data_t data)
@@ -608,6 +609,9 @@ static int collect(struct epoll_set *set, struct report *report, bool *busy)
 	collect_between(set, start, UINT64_MAX, report, busy);
 	if (start != 0)
 		collect_between(set, 0, start, report, busy);
+	/* Level-triggered events are everybody's: the next who waits shall see them, too. */
+	if (report->count > before)
+		report->pass_on = true;
 	return report->count - before;
 }
 
@@ -1013,6 +1017,7 @@ static void wake_up(void *sleep)
 
 struct epoll_call {
 	struct epoll_set *set; /* with a reference */
+	const struct report *report;
 	struct held_signals signals;
 };
 
@@ -1021,37 +1026,34 @@ static void end_call(void *call)
 	struct epoll_call *c = call;
 	int error = errno;
 
+	if (c->report->pass_on)
+		nudge(c->set);
 	epoll_set_put(c->set);
 	signals_let_go(&c->signals);
 	errno = error;
-}
-
-/* Level-triggered events are everybody's: the next who waits shall see them as well. */
-static int reported(struct epoll_set *set, int ours, const struct report *report)
-{
-	if (ours > 0)
-		nudge(set);
-	return report->count;
 }
 
 /* Both kinds, without waiting. In turn one of them comes first. */
 static int both(struct epoll_set *set, int epoll, struct report *report, bool *busy)
 {
 	bool ours_first = (__atomic_fetch_add(&set->turn, 1, __ATOMIC_RELAXED) & 1) == 0;
-	int ours = 0, others;
+	int before, others;
 
 	if (ours_first)
-		ours = collect(set, report, busy);
-	if (report->count == report->room)
-		return reported(set, ours, report);
-	others = real.epoll_wait(epoll, report->events + report->count,
-				 report->room - report->count, 0);
+		collect(set, report, busy);
+	before = report->count;
+	if (before == report->room)
+		return before;
+	others = real.epoll_wait(epoll, report->events + before, report->room - before, 0);
 	if (others < 0)
-		return ours > 0 ? reported(set, ours, report) : -1;
+		return before > 0 ? before : -1;
 	filter(set, report, others, busy);
+	/* A wake-up that is none of the program's: whoever sleeps would have got it. */
+	if (report->count - before < others)
+		report->pass_on = true;
 	if (!ours_first)
-		ours = collect(set, report, busy);
-	return reported(set, ours, report);
+		collect(set, report, busy);
+	return report->count;
 }
 
 /* Sleeps once; the report has what the kernel reported, without our own wake-ups. -1 and errno. */
@@ -1110,7 +1112,7 @@ static int wait_loop(struct epoll_call *call, int epoll, struct report *report,
 	struct epoll_set *set = call->set;
 	struct deadline deadline;
 	bool busy = false;
-	int count = both(set, epoll, report, &busy), ours;
+	int count = both(set, epoll, report, &busy);
 
 	if (count != 0 || (timeout != NULL && timespec_zero(timeout)))
 		return count;
@@ -1128,11 +1130,10 @@ static int wait_loop(struct epoll_call *call, int epoll, struct report *report,
 		if (sleep_once(set, epoll, report, &deadline, mask) < 0)
 			return -1;
 		over = deadline_over(&deadline);
-		ours = collect(set, report, &busy);
-		if (ours > 0)
+		if (collect(set, report, &busy) > 0)
 			looking_slept(clock_ns() - since);
 		if (report->count > 0 || over)
-			return reported(set, ours, report);
+			return report->count;
 		if (signals_interrupt(mask))
 			return -1;
 	}
@@ -1143,7 +1144,7 @@ static int wait_for(struct epoll_set *set, int epoll, struct epoll_event *events
 		    const struct timespec *timeout, const sigset_t *mask)
 {
 	struct report report = {.events = events, .room = room};
-	struct epoll_call call = {.set = set};
+	struct epoll_call call = {.set = set, .report = &report};
 	int count;
 
 	pthread_cleanup_push(end_call, &call);

@@ -346,14 +346,146 @@ SLEEPS = r"""
 """
 
 
-def test_a_signal_at_the_last_moment_ends_the_sleep(daemon, tmp_path):
-    """One that comes after the program's call has begun and before it sleeps, as in the kernel."""
+def run_at_the_right_moment(daemon, tmp_path, library, program):
+    """The program, and between the shim and the C library another preloaded object."""
     include = HERE.parents[2] / "include"
-    for name, text, *options in (("moment.so", LAST_MOMENT, "-shared", "-fPIC"), ("sleeps", SLEEPS)):
+    for name, text, *options in (("moment.so", library, "-shared", "-fPIC"), ("program", program)):
         source = tmp_path / f"{name}.c"
         source.write_text(text)
-        subprocess.run(["cc", "-I", include, *options, "-o", tmp_path / name, source, "-ldl"], check=True)
-    done = daemon.run(tmp_path / "sleeps", env={**os.environ, "LD_PRELOAD": str(tmp_path / "moment.so")})
+        subprocess.run(["cc", "-I", include, *options, "-o", tmp_path / name, source, "-ldl", "-lpthread"], check=True)
+    return daemon.run(tmp_path / "program", env={**os.environ, "LD_PRELOAD": str(tmp_path / "moment.so")})
+
+
+def test_a_signal_at_the_last_moment_ends_the_sleep(daemon, tmp_path):
+    """One that comes after the program's call has begun and before it sleeps, as in the kernel."""
+    done = run_at_the_right_moment(daemon, tmp_path, LAST_MOMENT, SLEEPS)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+# The program may do something when a call is about to enter the kernel.
+MOMENTS = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <sys/epoll.h>
+    void (*before_looking)(int epoll), (*before_sleeping)(void);
+    int epoll_wait(int fd, struct epoll_event *events, int room, int timeout)
+    {
+        int (*next)(int, struct epoll_event *, int, int) = dlsym(RTLD_NEXT, "epoll_wait");
+
+        if (before_looking)
+            before_looking(fd);
+        return next(fd, events, room, timeout);
+    }
+    int epoll_pwait2(int fd, struct epoll_event *events, int room, const struct timespec *timeout, const sigset_t *mask)
+    {
+        int (*next)(int, struct epoll_event *, int, const struct timespec *, const sigset_t *) = dlsym(RTLD_NEXT, "epoll_pwait2");
+
+        if (before_sleeping)
+            before_sleeping();
+        return next(fd, events, room, timeout, mask);
+    }
+"""
+TWO_WAIT = r"""
+    #define _GNU_SOURCE
+    #define NETMAP_WITH_LIBS
+    #include <dlfcn.h>
+    #include <fcntl.h>
+    #include <poll.h>
+    #include <pthread.h>
+    #include <semaphore.h>
+    #include <signal.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/epoll.h>
+    #include <sys/ioctl.h>
+    #include <sys/mman.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #include <net/netmap_user.h>
+    struct port { int fd; struct netmap_if *interface; };
+    static struct port from, to;
+    static sem_t as_good_as_asleep, sleep_on;
+    static int epoll;
+    static struct port port(const char *name)
+    {
+        struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+        struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = NETMAP_REQ_REGISTER, .nr_body = (uintptr_t)&reg};
+        int fd = open("/dev/netmap", O_RDWR);
+        void *region;
+
+        strcpy(header.nr_name, name);
+        if (fd < 0 || ioctl(fd, NIOCCTRL, &header))
+            exit(2);
+        region = mmap(0, reg.nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (region == MAP_FAILED)
+            exit(2);
+        return (struct port){fd, NETMAP_IF(region, reg.nr_offset)};
+    }
+    static void **variable(const char *name) { return dlsym(RTLD_DEFAULT, name); }
+    /* Returns when the kernel would have an epoll_wait() look at the epoll. */
+    static void send_packet(int epoll)
+    {
+        struct netmap_ring *ring = NETMAP_TXRING(from.interface, 0);
+        struct netmap_slot *slot = &ring->slot[ring->head];
+        struct pollfd fds = {epoll, POLLIN, 0};
+
+        memset(NETMAP_BUF(ring, slot->buf_idx), 0xff, slot->len = 60);
+        NETMAP_BUF(ring, slot->buf_idx)[6] = 2;
+        ring->head = ring->cur = nm_ring_next(ring, ring->head);
+        if (ioctl(from.fd, NIOCTXSYNC) || syscall(SYS_ppoll, &fds, 1, 0, 0, 8) != 1)
+            exit(2);
+    }
+    static void hold_sleeper(void)
+    {
+        *variable("before_sleeping") = 0;
+        sem_post(&as_good_as_asleep);
+        sem_wait(&sleep_on);
+    }
+    static void *sleeper(void *unused)
+    {
+        struct epoll_event event;
+
+        if (epoll_wait(epoll, &event, 1, -1) != 1)
+            exit(3);
+        return unused;
+    }
+    int main(void)
+    {
+        struct epoll_event event = {EPOLLIN, {0}};
+
+        from = port("vale7:from");
+        to = port("vale7:to");
+        epoll = epoll_create1(0);
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, to.fd, &event))
+            return 2;
+        alarm(30);
+        /* Once the kernel's come first, once ours. */
+        for (int others = 0; others < 2; others++) {
+            struct netmap_ring *ring = NETMAP_RXRING(to.interface, 0);
+            pthread_t thread;
+
+            *variable("before_sleeping") = hold_sleeper;
+            pthread_create(&thread, 0, sleeper, 0);
+            sem_wait(&as_good_as_asleep);
+            if (others && epoll_wait(epoll, &event, 1, 0))
+                return 4;
+            *variable("before_looking") = send_packet;
+            epoll_wait(epoll, &event, 1, 0);
+            *variable("before_looking") = 0;
+            sem_post(&sleep_on);
+            pthread_join(thread, 0);
+            ring->head = ring->cur = ring->tail;
+            ioctl(to.fd, NIOCRXSYNC);
+        }
+        return 0;
+    }
+"""
+
+
+def test_who_looks_does_not_keep_a_sleeper_asleep(daemon, tmp_path):
+    """A thread that only looks, epoll_wait() with time-out 0, takes the wake-up of one that is about to sleep in the same epoll."""
+    done = run_at_the_right_moment(daemon, tmp_path, MOMENTS, TWO_WAIT)
     assert (done.returncode, done.stdout) == (0, "")
 
 
