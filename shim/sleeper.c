@@ -204,7 +204,9 @@ void sleeper_arm(struct description *d, unsigned directions)
 
 /*
  * Closed under the sleeper, a ring may be somebody else's by now, counted anew: one too few, and
- * he would not be woken. One too many costs interrupts.
+ * he would not be woken. One too many costs interrupts. A hole is left: the thread sees that it is
+ * not closed, and is preempted before it counts for so long that another thread closes it and its
+ * next user goes to sleep. Only a lock that closing takes as well would fill it, at each wake-up.
  */
 void sleeper_disarm(struct description *d, unsigned directions)
 {
