@@ -43,6 +43,7 @@ int engine_create(struct engine **engine, const struct engine_config *config, st
 void engine_destroy(struct engine *engine);
 
 unsigned engine_num_workers(const struct engine *engine);
+
 /* As configured. Any thread. */
 unsigned engine_look_max_us(const struct engine *engine);
 
